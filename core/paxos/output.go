@@ -1,0 +1,110 @@
+package paxos
+
+import "synod/core/mutant"
+
+// Role is one of Lamport's agents: a value that takes messages and ticks and
+// gives records and messages. It never blocks, reads no clock, starts nothing
+// and never fails. It is used by one goroutine at a time.
+type Role interface {
+	// Restore replays a record of the role's log, before the first Step.
+	Restore(Record)
+	// Step handles one message. What is foreign or stale is dropped.
+	Step(Envelope, *Output)
+	// Tick tells that one tick of time has passed. The wall clock serves only
+	// to stamp batches (log time); no decision depends on it.
+	Tick(wallMillis int64, out *Output)
+	// Settle is called once after a batch of Steps and Ticks. Whatever is
+	// better done once for all that waited happens here: batches of commands,
+	// merged votes, read rounds. That is the whole of natural batching.
+	Settle(*Output)
+}
+
+// Output collects what a role wants done. The caller owns and reuses it.
+//
+// The contract of persistence: Records are durable before any of Messages
+// leaves. Prompt may leave before; it holds what carries no promise.
+type Output struct {
+	Records  []Record
+	Messages []Envelope
+	Prompt   []Envelope
+	// Chosen holds decided slots in order, without gaps, each exactly once in
+	// the life of a learner. It is applied before Reads are answered.
+	Chosen []Entry
+	Reads  []ReadDone
+	Events []Event
+}
+
+// Reset empties the output for reuse and lets go of what it pointed to.
+func (o *Output) Reset() {
+	clear(o.Records)
+	clear(o.Messages)
+	clear(o.Prompt)
+	clear(o.Chosen)
+	clear(o.Events)
+	o.Records, o.Messages, o.Prompt = o.Records[:0], o.Messages[:0], o.Prompt[:0]
+	o.Chosen, o.Reads, o.Events = o.Chosen[:0], o.Reads[:0], o.Events[:0]
+}
+
+// ReadDone releases a read: once everything in Chosen is applied, the store of
+// this replica holds every update that was acknowledged before the read came.
+type ReadDone struct {
+	ID      uint64
+	Applied Slot
+}
+
+// EventKind says what an [Event] tells.
+type EventKind uint8
+
+// The events, for logs, screens and traces.
+const (
+	EventCanvassing EventKind = iota + 1 // asks whether it may campaign
+	EventCampaigning
+	EventLeading
+	EventResigned
+	EventFollowing // hears a leader that it did not hear before
+	EventLeaderLost
+	EventStuck // a learner asks for a slot to be opened again
+	EventDropped
+)
+
+func (k EventKind) String() string {
+	names := [...]string{
+		"", "canvassing", "campaigning", "leading", "resigned", "following", "leader lost",
+		"stuck", "dropped",
+	}
+	return names[k]
+}
+
+// Event is something worth telling a person. Nothing depends on it.
+type Event struct {
+	Kind   EventKind
+	Ballot Ballot
+	Slot   Slot
+	Reason string
+}
+
+// Config is what all roles of a replica share.
+type Config struct {
+	Cluster ClusterID
+	Self    ReplicaID
+	// Replicas is the size of the cluster: 1, 3, 5 or 7.
+	Replicas int
+	// Incarnation of this replica's acceptor.
+	Incarnation Incarnation
+	// Mutant plants one bug, in builds that allow it.
+	Mutant mutant.Set
+}
+
+// Majority is the size of a quorum: any two quorums share an acceptor.
+func (c *Config) Majority() int { return c.Replicas/2 + 1 }
+
+func (c *Config) envelope(from Roles, to Address, m Message) Envelope {
+	return Envelope{
+		Cluster: c.Cluster, From: Address{c.Self, from}, Incarnation: c.Incarnation, To: to, Message: m,
+	}
+}
+
+// foreign reports whether the envelope is not of this cluster.
+func (c *Config) foreign(e *Envelope) bool {
+	return e.Cluster != c.Cluster || e.From.Replica == Everyone || int(e.From.Replica) > c.Replicas
+}
