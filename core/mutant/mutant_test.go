@@ -1,0 +1,24 @@
+package mutant
+
+import "testing"
+
+func TestAllAreDistinct(t *testing.T) {
+	seen := map[ID]bool{}
+	for _, id := range All() {
+		if id == "" || seen[id] {
+			t.Errorf("mutant %q is empty or listed twice", id)
+		}
+		seen[id] = true
+	}
+	if len(seen) != 56 {
+		t.Errorf("%d mutants are listed, the table has 56", len(seen))
+	}
+}
+
+func TestZeroSetIsClean(t *testing.T) {
+	for _, id := range append(All(), "") {
+		if (Set{}).Has(id) {
+			t.Errorf("the zero Set has %q on", id)
+		}
+	}
+}
