@@ -1,0 +1,162 @@
+package monitor
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// timeLayout has exactly three digits of the second: RFC 3339 in UTC.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// LogOptions say where log lines go.
+type LogOptions struct {
+	Level string // debug, info, warn, error
+	JSON  bool   // one JSON object per line instead of key=value text
+	// Writers get each line, in order; a writer that fails is not asked why.
+	Writers []io.Writer
+	// Ring keeps the latest lines for operators; may be nil.
+	Ring *Ring
+}
+
+// NewLogger makes the daemon's logger. It may be used by any goroutine.
+func NewLogger(options LogOptions) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(options.Level)); err != nil {
+		return nil, fmt.Errorf("log level %q: give debug, info, warn or error", options.Level)
+	}
+	out := &sink{options: options}
+	settings := &slog.HandlerOptions{Level: level, ReplaceAttr: milliseconds}
+	var format slog.Handler = slog.NewTextHandler(&out.line, settings)
+	if options.JSON {
+		format = slog.NewJSONHandler(&out.line, settings)
+	}
+	return slog.New(&handler{format: format, out: out}), nil
+}
+
+// milliseconds gives the time of a line its fixed form.
+func milliseconds(groups []string, attr slog.Attr) slog.Attr {
+	if len(groups) == 0 && attr.Key == slog.TimeKey {
+		attr.Value = slog.StringValue(attr.Value.Time().UTC().Format(timeLayout))
+	}
+	return attr
+}
+
+// sink is where all handlers derived from one logger end.
+type sink struct {
+	options LogOptions
+
+	mu   sync.Mutex
+	line bytes.Buffer // the line being made
+}
+
+// handler formats a line into the sink's buffer and then hands it out whole, so
+// that lines never mix and the ring knows their level.
+type handler struct {
+	format slog.Handler
+	out    *sink
+}
+
+func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.format.Enabled(ctx, level)
+}
+
+func (h *handler) Handle(ctx context.Context, record slog.Record) error {
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	h.out.line.Reset()
+	if err := h.format.Handle(ctx, record); err != nil {
+		return fmt.Errorf("format log line: %w", err)
+	}
+	for _, w := range h.out.options.Writers {
+		_, _ = w.Write(h.out.line.Bytes())
+	}
+	if h.out.options.Ring != nil {
+		text := strings.TrimSuffix(h.out.line.String(), "\n")
+		h.out.options.Ring.add(Line{Time: record.Time, Level: record.Level, Text: text})
+	}
+	return nil
+}
+
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &handler{format: h.format.WithAttrs(attrs), out: h.out}
+}
+
+func (h *handler) WithGroup(name string) slog.Handler {
+	return &handler{format: h.format.WithGroup(name), out: h.out}
+}
+
+// Line is one log line in the ring.
+type Line struct {
+	Sequence uint64 // counts all lines from 1, so that gaps show
+	Time     time.Time
+	Level    slog.Level
+	Text     string // the whole line as it stands in the file, without its end
+}
+
+// Ring keeps the latest log lines. Readers come with the sequence they want
+// next; a reader that is too slow misses lines and can tell from the sequences.
+type Ring struct {
+	mu    sync.Mutex
+	lines []Line // by Sequence modulo length
+	last  uint64
+	more  chan struct{} // closed when a line comes; nil while nobody waits
+}
+
+// NewRing makes a ring of that many lines.
+func NewRing(linesMax int) *Ring { return &Ring{lines: make([]Line, linesMax)} }
+
+func (r *Ring) add(line Line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	line.Sequence = r.last
+	r.lines[r.last%uint64(len(r.lines))] = line
+	if r.more != nil {
+		close(r.more)
+		r.more = nil
+	}
+}
+
+// Last is the sequence of the newest line, 0 before the first.
+func (r *Ring) Last() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// Read appends to dst up to max lines of at least the level, from the sequence
+// on; 0 means from the oldest that is kept. It waits for one if there is none,
+// and gives the sequence to go on with. The error is the context's.
+func (r *Ring) Read(ctx context.Context, from uint64, level slog.Level, dst []Line) ([]Line, uint64, error) {
+	for {
+		r.mu.Lock()
+		if oldest := r.last - min(r.last, uint64(len(r.lines))) + 1; from < oldest {
+			from = oldest
+		}
+		for ; from <= r.last && len(dst) < cap(dst); from++ {
+			if line := r.lines[from%uint64(len(r.lines))]; line.Level >= level {
+				dst = append(dst, line)
+			}
+		}
+		if len(dst) > 0 {
+			r.mu.Unlock()
+			return dst, from, nil
+		}
+		if r.more == nil {
+			r.more = make(chan struct{})
+		}
+		more := r.more
+		r.mu.Unlock()
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return dst, from, ctx.Err()
+		}
+	}
+}

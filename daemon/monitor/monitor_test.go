@@ -1,0 +1,133 @@
+package monitor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func newLogger(t *testing.T, options LogOptions) *slog.Logger {
+	t.Helper()
+	logger, err := NewLogger(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return logger
+}
+
+func TestLinesHaveMilliseconds(t *testing.T) {
+	var out bytes.Buffer
+	newLogger(t, LogOptions{Level: "info", Writers: []io.Writer{&out}}).Info("got", "key", "a\nb")
+	want := regexp.MustCompile(`^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=INFO msg=got key="a\\nb"\n$`)
+	if !want.Match(out.Bytes()) {
+		t.Errorf("the line reads %q", out.String())
+	}
+}
+
+func TestUnknownLevelIsAnError(t *testing.T) {
+	if _, err := NewLogger(LogOptions{Level: "loud"}); err == nil {
+		t.Error("level loud was accepted")
+	}
+}
+
+func TestRingNumbersLinesAndShowsGaps(t *testing.T) {
+	ring := NewRing(3)
+	logger := newLogger(t, LogOptions{Level: "debug", Ring: ring})
+	for range 5 {
+		logger.With("replica", "r1").Info("line")
+	}
+	logger.Debug("quiet")
+	lines, next, err := ring.Read(context.Background(), 1, slog.LevelInfo, make([]Line, 0, 10))
+	if err != nil || next != 7 || len(lines) != 2 || lines[0].Sequence != 4 {
+		t.Errorf("read %d lines, next %d, error %v: %+v", len(lines), next, err, lines)
+	}
+}
+
+func TestRingReaderWaitsForALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ring := NewRing(3)
+		logger := newLogger(t, LogOptions{Level: "info", Ring: ring})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		go func() {
+			time.Sleep(time.Millisecond)
+			logger.Info("late")
+		}()
+		lines, next, err := ring.Read(ctx, 0, slog.LevelInfo, make([]Line, 0, 1))
+		if err != nil || len(lines) != 1 || next != 2 {
+			t.Errorf("read %v, next %d, error %v", lines, next, err)
+		}
+		if _, _, err := ring.Read(ctx, next, slog.LevelInfo, lines[:0]); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting for nothing ended with %v", err)
+		}
+	})
+}
+
+func TestSampledRequestsAreBoundedAndTheRestIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		requests := NewRequests(newLogger(t, LogOptions{Level: "info", Writers: []io.Writer{&out}}), "sampled")
+		taken := 0
+		for range 1000 {
+			if requests.Take() {
+				taken++
+			}
+		}
+		if taken*2 != sampledLinesMax {
+			t.Errorf("%d requests were taken, want %d", taken, sampledLinesMax/2)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		if !requests.Take() {
+			t.Error("a new second gave no new allowance")
+		}
+		requests.Close()
+		if !bytes.Contains(out.Bytes(), []byte("lines=1800")) {
+			t.Errorf("what was left out is not told: %q", out.String())
+		}
+	})
+}
+
+func TestLatencyQuantilesAreAtMostAnEighthHigh(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 1))
+	var latency Latency
+	all := make([]time.Duration, 1000)
+	for i := range all {
+		all[i] = time.Duration(random.ExpFloat64() * float64(time.Millisecond))
+		latency.Add(all[i])
+	}
+	slices.Sort(all)
+	s := latency.Summary()
+	for _, c := range []struct{ got, want time.Duration }{{s.P50, all[499]}, {s.P99, all[989]}} {
+		if c.got < c.want || c.got > c.want+c.want/8+1 {
+			t.Errorf("quantile %v, the exact one is %v (seed %d)", c.got, c.want, seed)
+		}
+	}
+	latency.Add(-time.Second)
+	latency.Add(time.Duration(1<<63 - 1))
+}
+
+func TestLogFileIsMadeWithItsFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "logs", "r1.log")
+	file, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newLogger(t, LogOptions{Level: "info", Writers: []io.Writer{file}}).Info("hello")
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || !bytes.Contains(text, []byte("msg=hello")) {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
