@@ -1,0 +1,260 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrConflict: another command waits under the same session and sequence.
+var ErrConflict = errors.New("conflict")
+
+// WaitersOptions are the limits of Waiters. All are needed.
+type WaitersOptions struct {
+	// CountMax is how many requests wait at a time, joined ones included.
+	CountMax int
+	// BytesMax is how many bytes their commands have together.
+	BytesMax int
+	// RetryMillis is how long after its last sending a command is sent again.
+	RetryMillis int64
+}
+
+// Request is one request that waits for its applied entry. H is the handle by
+// which the gateway answers.
+type Request[H any] struct {
+	Key Key
+	// Command is kept, unchanged, until the request has been answered or expired.
+	Command []byte
+	// Digest tells commands apart (kv.Command.Digest); it leaves out low, so that a
+	// client's own repetition with a higher low is the same.
+	Digest uint64
+	// DeadlineMillis is when the request is given back unanswered.
+	DeadlineMillis int64
+	Handle         H
+}
+
+// Waiters is a gateway's table of the requests that wait for their applied entry.
+// Register and Applied take constant time, Retry and Expire a constant time for
+// each request that they give and each step of the clock.
+//
+// Time is milliseconds of one clock that never goes back. Used by one goroutine.
+type Waiters[H any] struct {
+	options WaitersOptions
+	byKey   map[Key]*waiter[H]
+	// retries are all waiters, the one to send again first in front. The interval
+	// is the same for all, so whoever is sent goes to the end.
+	retries list[H]
+	wheel   wheel[H]
+	count   int
+	bytes   int
+	// spare waiters and tickets, linked by their next fields.
+	spareWaiters *waiter[H]
+	spareTickets *ticket[H]
+}
+
+// waiter is one command that is under way, with all who wait for it.
+type waiter[H any] struct {
+	key     Key
+	command []byte
+	digest  uint64
+	// retryMillis is when to send the command again.
+	retryMillis    int64
+	previous, next *waiter[H]
+	// tickets are those who wait; the first one registered stands last.
+	tickets *ticket[H]
+}
+
+// ticket is one handle with its deadline.
+type ticket[H any] struct {
+	handle         H
+	deadlineMillis int64
+	waiter         *waiter[H]
+	// sibling is the next ticket of the waiter.
+	sibling *ticket[H]
+	// place, previous and next: where it hangs in the wheel.
+	place          int
+	previous, next *ticket[H]
+}
+
+// NewWaiters is an empty table. Limits below 1 panic.
+func NewWaiters[H any](options WaitersOptions) *Waiters[H] {
+	if options.CountMax < 1 || options.BytesMax < 1 || options.RetryMillis < 1 {
+		panic(fmt.Sprintf("session: waiters with limits %+v", options))
+	}
+	return &Waiters[H]{options: options, byKey: map[Key]*waiter[H]{}}
+}
+
+// Len is the number of waiting requests.
+func (w *Waiters[H]) Len() int { return w.count }
+
+// Bytes is the size of the commands under way.
+func (w *Waiters[H]) Bytes() int { return w.bytes }
+
+// Register adds a request. If its command is under way already it joins: the
+// caller then sends nothing, and both get the answer. Errors are ErrOverloaded and
+// ErrConflict; nothing is registered then.
+func (w *Waiters[H]) Register(nowMillis int64, r Request[H]) (joined bool, err error) {
+	if w.count >= w.options.CountMax {
+		return false, fmt.Errorf("%w: %d requests wait at this replica", ErrOverloaded, w.count)
+	}
+	known := w.byKey[r.Key]
+	switch {
+	case known != nil && known.digest != r.Digest:
+		return false, fmt.Errorf("%w: another command waits under this session and sequence", ErrConflict)
+	case known == nil && w.bytes+len(r.Command) > w.options.BytesMax:
+		return false, fmt.Errorf("%w: commands of %d bytes wait at this replica", ErrOverloaded, w.bytes)
+	case known == nil:
+		known = w.takeWaiter()
+		known.key, known.command, known.digest = r.Key, r.Command, r.Digest
+		known.retryMillis = nowMillis + w.options.RetryMillis
+		w.byKey[r.Key] = known
+		w.retries.push(known)
+		w.bytes += len(r.Command)
+	default:
+		joined = true
+	}
+	t := w.takeTicket()
+	t.handle, t.deadlineMillis, t.waiter = r.Handle, r.DeadlineMillis, known
+	t.sibling, known.tickets = known.tickets, t
+	w.wheel.add(nowMillis, t)
+	w.count++
+	return joined, nil
+}
+
+// Applied takes the result of an applied command and appends the handles that
+// wait for it to handles.
+func (w *Waiters[H]) Applied(r Result, handles []H) []H {
+	known := w.byKey[r.Key()]
+	if known == nil {
+		return handles
+	}
+	for t := known.tickets; t != nil; {
+		next := t.sibling
+		handles = append(handles, t.handle)
+		w.wheel.remove(t)
+		w.freeTicket(t)
+		t = next
+	}
+	known.tickets = nil
+	w.freeWaiter(known)
+	return handles
+}
+
+// Retry appends to commands at most limit of those that are due to be sent again,
+// the longest waiting first, and notes them as sent now. The commands are the
+// caller's to send, not to change, and valid until the next call of any method.
+func (w *Waiters[H]) Retry(nowMillis int64, limit int, commands [][]byte) [][]byte {
+	for ; limit > 0; limit-- {
+		first := w.retries.first
+		if first == nil || first.retryMillis > nowMillis {
+			break
+		}
+		w.retries.remove(first)
+		first.retryMillis = nowMillis + w.options.RetryMillis
+		w.retries.push(first)
+		commands = append(commands, first.command)
+	}
+	return commands
+}
+
+// RetryAll makes all commands due, as after a change of leader.
+func (w *Waiters[H]) RetryAll(nowMillis int64) {
+	for waiting := w.retries.first; waiting != nil; waiting = waiting.next {
+		waiting.retryMillis = min(waiting.retryMillis, nowMillis)
+	}
+}
+
+// NextRetry is when the next command is due; ok is false if none waits.
+func (w *Waiters[H]) NextRetry() (millis int64, ok bool) {
+	if w.retries.first == nil {
+		return 0, false
+	}
+	return w.retries.first.retryMillis, true
+}
+
+// Expire appends the handles whose deadline has come to handles and forgets them.
+// The outcome of an update among them is unknown. A command whose requests have
+// all expired is not sent again.
+func (w *Waiters[H]) Expire(nowMillis int64, handles []H) []H {
+	for t := w.wheel.due(nowMillis); t != nil; {
+		next := t.next
+		handles = append(handles, t.handle)
+		w.leave(t)
+		t = next
+	}
+	return handles
+}
+
+// leave takes a ticket that is in the wheel no more from its waiter.
+func (w *Waiters[H]) leave(t *ticket[H]) {
+	waiting := t.waiter
+	link := &waiting.tickets
+	for *link != t {
+		link = &(*link).sibling
+	}
+	*link = t.sibling
+	w.freeTicket(t)
+	if waiting.tickets == nil {
+		w.freeWaiter(waiting)
+	}
+}
+
+func (w *Waiters[H]) takeWaiter() *waiter[H] {
+	spare := w.spareWaiters
+	if spare == nil {
+		return &waiter[H]{}
+	}
+	w.spareWaiters, spare.next = spare.next, nil
+	return spare
+}
+
+func (w *Waiters[H]) freeWaiter(done *waiter[H]) {
+	delete(w.byKey, done.key)
+	w.retries.remove(done)
+	w.bytes -= len(done.command)
+	*done = waiter[H]{next: w.spareWaiters}
+	w.spareWaiters = done
+}
+
+func (w *Waiters[H]) takeTicket() *ticket[H] {
+	spare := w.spareTickets
+	if spare == nil {
+		return &ticket[H]{}
+	}
+	w.spareTickets, spare.next = spare.next, nil
+	return spare
+}
+
+func (w *Waiters[H]) freeTicket(done *ticket[H]) {
+	w.count--
+	*done = ticket[H]{next: w.spareTickets}
+	w.spareTickets = done
+}
+
+// list is a queue of waiters.
+type list[H any] struct {
+	first, last *waiter[H]
+}
+
+func (l *list[H]) push(added *waiter[H]) {
+	added.previous, added.next = l.last, nil
+	if l.last != nil {
+		l.last.next = added
+	} else {
+		l.first = added
+	}
+	l.last = added
+}
+
+func (l *list[H]) remove(gone *waiter[H]) {
+	if gone.previous != nil {
+		gone.previous.next = gone.next
+	} else {
+		l.first = gone.next
+	}
+	if gone.next != nil {
+		gone.next.previous = gone.previous
+	} else {
+		l.last = gone.previous
+	}
+	gone.previous, gone.next = nil, nil
+}
