@@ -1,0 +1,251 @@
+package protocol
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Bodies of an operator's frames are JSON: they are rare, people read them in
+// captures, and a reader ignores fields it does not know.
+
+// Hello asks who is there.
+type Hello struct {
+	// Program and Version of the asker, for the replica's log.
+	Program string `json:"program"`
+	Version string `json:"version"`
+}
+
+// HelloAnswer says who is there.
+type HelloAnswer struct {
+	Cluster     string   `json:"cluster"` // id in hex
+	Name        string   `json:"name"`    // of the cluster, typed to confirm severe actions
+	Replica     string   `json:"replica"`
+	Incarnation uint64   `json:"incarnation"`
+	Version     string   `json:"version"`
+	Replicas    []string `json:"replicas"`
+	Faults      bool     `json:"faults"` // whether faults may be injected here
+	PID         int      `json:"pid"`
+}
+
+// StatusSubscribe asks for a Status now and on every change.
+type StatusSubscribe struct {
+	// IntervalMillis is the shortest pause between two; 50 to 500 are granted.
+	IntervalMillis int `json:"interval_ms"`
+}
+
+// Status is what a replica says about itself, the same on the wire, on the
+// screen, in metrics and in tests.
+type Status struct {
+	Replica     string        `json:"replica"`
+	Incarnation uint64        `json:"incarnation"`
+	Roles       []RoleStatus  `json:"roles"`
+	Leader      string        `json:"leader"` // "" if none is known
+	Ballot      string        `json:"ballot"`
+	Voted       uint64        `json:"voted"`   // highest slot its acceptor voted in
+	Chosen      uint64        `json:"chosen"`  // end of the unbroken prefix its learner knows
+	Applied     uint64        `json:"applied"` // in the state machine
+	Flushed     uint64        `json:"flushed"` // applied and surely on disk
+	Floor       uint64        `json:"floor"`   // what its acceptor has cut away
+	Revision    uint64        `json:"revision"`
+	Queues      []QueueStatus `json:"queues"`
+	Peers       []PeerStatus  `json:"peers"`
+	SyncMicros  Quantiles     `json:"sync_us"` // of the acceptor's log
+	Faults      []FaultStatus `json:"faults"`
+	Chaos       bool          `json:"chaos"` // whether the random schedule runs
+	Connections int           `json:"connections"`
+	Requests    Requests      `json:"requests"`
+	Version     string        `json:"version"`
+	UptimeMS    int64         `json:"uptime_ms"`
+	LogSequence uint64        `json:"log_sequence"` // of the newest log line
+	PID         int           `json:"pid"`
+}
+
+// RoleStatus is the state of one role.
+type RoleStatus struct {
+	Role     string    `json:"role"`  // proposer, acceptor, learner
+	State    string    `json:"state"` // such as leading, following, normal, refusing, down, paused
+	Since    time.Time `json:"since"`
+	Restarts int       `json:"restarts"`
+	Cause    string    `json:"cause"` // of the state, "" if there is nothing to explain
+}
+
+// QueueStatus is the length of one bounded queue.
+type QueueStatus struct {
+	Queue   string `json:"queue"`
+	Length  int    `json:"length"`
+	Limit   int    `json:"limit"`
+	Dropped uint64 `json:"dropped"`
+}
+
+// PeerStatus is a link as this replica sees it.
+type PeerStatus struct {
+	Replica   string    `json:"replica"`
+	Connected bool      `json:"connected"`
+	RTTMicros int64     `json:"rtt_us"`
+	LastHeard time.Time `json:"last_heard"`
+}
+
+// FaultStatus is an injected fault that is in force.
+type FaultStatus struct {
+	Fault string    `json:"fault"`
+	Owner string    `json:"owner"`
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+}
+
+// Quantiles of a duration in microseconds.
+type Quantiles struct {
+	P50 int64 `json:"p50"`
+	P99 int64 `json:"p99"`
+}
+
+// Requests counts answered client requests since the start.
+type Requests struct {
+	Updates uint64 `json:"updates"`
+	Reads   uint64 `json:"reads"`
+	Failed  uint64 `json:"failed"`
+}
+
+// Actions of a [RoleControl].
+const (
+	ActionCrash   = "crash"   // drop memory and unsynced bytes
+	ActionRestart = "restart" // come back from the disk
+	ActionPause   = "pause"   // stop taking messages, keep memory
+	ActionResume  = "resume"
+	ActionHeal    = "heal" // end every fault of the role
+)
+
+// RoleControl injects or ends a fault of one role.
+type RoleControl struct {
+	Action string `json:"action"`
+	Role   string `json:"role"` // proposer, acceptor, learner, or "all"
+	// ForMillis ends the fault by itself; 0 is the configured time to live.
+	ForMillis int64  `json:"for_ms,omitempty"`
+	Owner     string `json:"owner"` // who asks, for the log
+}
+
+// Check reports an action or a role that does not exist.
+func (m *RoleControl) Check() error {
+	switch m.Action {
+	case ActionCrash, ActionRestart, ActionPause, ActionResume, ActionHeal:
+	default:
+		return fmt.Errorf("unknown action %q, use crash, restart, pause, resume or heal", m.Action)
+	}
+	switch m.Role {
+	case "proposer", "acceptor", "learner", "all":
+	default:
+		return fmt.Errorf("unknown role %q, use proposer, acceptor, learner or all", m.Role)
+	}
+	if m.ForMillis < 0 {
+		return fmt.Errorf("negative duration of %d ms", m.ForMillis)
+	}
+	return nil
+}
+
+// ChaosControl switches the random schedule of faults.
+type ChaosControl struct {
+	On    bool               `json:"on"`
+	Seed  uint64             `json:"seed,omitempty"` // 0 keeps the configured one
+	Roles map[string]Failing `json:"roles,omitempty"`
+	Owner string             `json:"owner"`
+}
+
+// Failing says how often a kind of role fails and for how long.
+type Failing struct {
+	EveryMillis   int64 `json:"every_ms"`
+	DownMinMillis int64 `json:"down_min_ms"`
+	DownMaxMillis int64 `json:"down_max_ms"`
+}
+
+// Done answers RoleControl and ChaosControl.
+type Done struct {
+	Text string `json:"text"` // what was done, one sentence
+}
+
+// LogSubscribe asks for log lines now and as they come.
+type LogSubscribe struct {
+	Level string `json:"level"` // the least: debug, info, warn, error
+	// From is the sequence to begin with, as far as it is still kept; 0 begins
+	// with what comes next.
+	From uint64 `json:"from"`
+}
+
+// LogLines carries lines in order.
+type LogLines struct {
+	Lines []LogLine `json:"lines"`
+	// Dropped counts lines left out before the first of these because the
+	// subscriber was slow or they were not kept.
+	Dropped uint64 `json:"dropped,omitempty"`
+}
+
+// LogLine is one event.
+type LogLine struct {
+	Sequence uint64    `json:"sequence"`
+	Time     time.Time `json:"time"`
+	Level    string    `json:"level"`
+	Text     string    `json:"text"` // message and fields, one line
+}
+
+// OperatorMessage is any body of an operator's frame.
+type OperatorMessage interface {
+	Hello | HelloAnswer | StatusSubscribe | Status | RoleControl | ChaosControl | Done | LogSubscribe | LogLines
+}
+
+func kindOf[M OperatorMessage](message *M) Kind {
+	switch any(message).(type) {
+	case *Hello:
+		return KindHello
+	case *HelloAnswer:
+		return KindHelloAnswer
+	case *StatusSubscribe:
+		return KindStatusSubscribe
+	case *Status:
+		return KindStatus
+	case *RoleControl:
+		return KindRole
+	case *ChaosControl:
+		return KindChaos
+	case *Done:
+		return KindDone
+	case *LogSubscribe:
+		return KindLogSubscribe
+	case *LogLines:
+		return KindLogLines
+	}
+	panic(fmt.Sprintf("protocol: %T is no operator's message", message))
+}
+
+// AppendJSON appends the whole frame of an operator's message to dst; its kind
+// follows from its type. A message above [OperatorBytesMax] is an error, dst is
+// then unchanged.
+func AppendJSON[M OperatorMessage](dst []byte, request uint64, message *M) ([]byte, error) {
+	kind := kindOf(message)
+	body, err := json.Marshal(message)
+	if err != nil {
+		return dst, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	if len(body) > OperatorBytesMax {
+		return dst, fmt.Errorf("encode %s: %d bytes, the limit is %d: send less at once", kind, len(body), OperatorBytesMax)
+	}
+	return AppendFrame(dst, &Frame{Kind: kind, Request: request, Body: body}), nil
+}
+
+// DecodeJSON reads an operator's message from its frame. Fields that are not
+// known are ignored. Nothing of the body is kept.
+func DecodeJSON[M OperatorMessage](f Frame) (*M, error) {
+	message := new(M)
+	switch kind := kindOf(message); {
+	case f.Kind != kind:
+		return nil, fmt.Errorf("%w: %s arrived, %s expected", ErrMalformed, f.Kind, kind)
+	case len(f.Body) > OperatorBytesMax:
+		return nil, fmt.Errorf("%w %s: %d bytes, the limit is %d", ErrMalformed, kind, len(f.Body), OperatorBytesMax)
+	}
+	if err := json.Unmarshal(f.Body, message); err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrMalformed, f.Kind, err)
+	}
+	if lines, ok := any(message).(*LogLines); ok && len(lines.Lines) > LogLinesMax {
+		return nil, fmt.Errorf("%w %s: %d lines, the limit is %d", ErrMalformed, f.Kind, len(lines.Lines), LogLinesMax)
+	}
+	return message, nil
+}
