@@ -1,0 +1,9 @@
+// Package fault breaks roles of the own replica on purpose and heals them: by an
+// operator's word, or by a random schedule.
+//
+// Every fault has an owner, a time to live and a log line at its begin and end.
+// It heals by itself when its time is over, so that a forgotten fault cannot
+// outlive a demonstration. Nothing is possible unless the configuration allows
+// faults. A crash keeps what is on disk, so no number of crashes can cost an
+// acknowledged update; only a majority that is up is needed to go on.
+package fault
