@@ -118,7 +118,12 @@ type (
 
 	// Forward carries commands to the leader's proposer. Nobody keeps them:
 	// the gateway that took them tries again until they are applied.
-	Forward struct{ Commands [][]byte }
+	// Relayed is set by the one replica that may pass them on for a sender that
+	// cannot hear the leader itself.
+	Forward struct {
+		Commands [][]byte
+		Relayed  bool
+	}
 
 	// Canvass is the pre-ballot: may I campaign? It promises nothing.
 	Canvass struct{ Attempt uint64 }
@@ -227,7 +232,7 @@ type (
 		Runs           []ChosenRun
 	}
 
-	// Applied tells proposers of the own replica how far its learner is.
+	// Applied tells the proposer of the own replica how far its learner is.
 	Applied struct{ Slot Slot }
 
 	// Refusing is the answer of an acceptor that cannot prove its state

@@ -1,0 +1,397 @@
+package paxos
+
+import (
+	"fmt"
+
+	"synod/core/mutant"
+)
+
+// Archive gives back values that the acceptor no longer keeps in memory. The
+// agent implements it on the acceptor's log.
+type Archive interface {
+	// Load returns the value of the last vote recorded for a slot.
+	Load(Slot) Value
+}
+
+// AcceptorOptions are the limits of an acceptor.
+type AcceptorOptions struct {
+	// MemoryBytesMax bounds the values kept in memory; older ones are read
+	// back from the log when somebody asks.
+	MemoryBytesMax int
+	// PartBytesMax bounds the values in one part of a Promise or in a Held.
+	PartBytesMax int
+}
+
+// Acceptor is the memory of the protocol. It promises and votes, and what it
+// has promised and voted it never forgets: every promise and vote is a record
+// that is durable before the answer leaves.
+//
+// Invariants: the promise only grows; a vote in ballot b raises the promise to
+// b; a slot's vote is only replaced by one of a ballot at least as high.
+type Acceptor struct {
+	cfg     Config
+	options AcceptorOptions
+	archive Archive
+
+	// refusing says why this acceptor cannot prove its state complete; empty
+	// if it can. A refusing acceptor promises, votes and answers for nobody.
+	refusing string
+	// born is set by the first record of a complete log.
+	born bool
+	// promised is the highest ballot ever promised or voted in.
+	promised Ballot
+	vector   Vector
+	votes    voteTable
+	// highest is the highest slot with a vote.
+	highest Slot
+	// resident counts the bytes of values in memory, which belong to the
+	// slots from evictNext on.
+	resident  int
+	evictNext Slot
+	// runs says what the own learner saw chosen, merged and in slot order.
+	runs []ChosenRun
+	// chosen is the end of the unbroken chosen prefix from slot 1 on.
+	chosen Slot
+
+	// voted collects this batch's votes until Settle merges them.
+	voted []pendingVote
+	// told collects this batch's new runs for one record.
+	told []ChosenRun
+}
+
+type pendingVote struct {
+	ballot Ballot
+	slot   Slot
+	to     ReplicaID // the proposer that asked
+}
+
+// NewAcceptor returns an acceptor that has yet to be restored from its log.
+func NewAcceptor(cfg Config, options AcceptorOptions, archive Archive) *Acceptor {
+	if options.MemoryBytesMax <= 0 {
+		options.MemoryBytesMax = 16 << 20
+	}
+	if options.PartBytesMax <= 0 {
+		options.PartBytesMax = 256 << 10
+	}
+	return &Acceptor{cfg: cfg, options: options, archive: archive, evictNext: 1}
+}
+
+// BirthRecord is the first record of a new acceptor's log.
+func BirthRecord(cfg Config) Record {
+	r := Record{Kind: RecordBorn, Incarnation: cfg.Incarnation}
+	for i := range cfg.Replicas {
+		r.Vector[i] = 1
+	}
+	r.Vector[cfg.Self-1] = cfg.Incarnation
+	return r
+}
+
+// Refuse makes the acceptor refuse for ever, for the reason given.
+func (a *Acceptor) Refuse(reason string) { a.refusing = reason }
+
+// Refusing returns why the acceptor refuses, or "".
+func (a *Acceptor) Refusing() string {
+	if a.refusing == "" && !a.born {
+		return "the log has no beginning"
+	}
+	return a.refusing
+}
+
+// Promised returns the highest ballot promised.
+func (a *Acceptor) Promised() Ballot { return a.promised }
+
+// Highest returns the highest slot that holds a vote.
+func (a *Acceptor) Highest() Slot { return a.highest }
+
+// ChosenThrough returns the end of the prefix known to be chosen.
+func (a *Acceptor) ChosenThrough() Slot { return a.chosen }
+
+// Restore implements [Role].
+func (a *Acceptor) Restore(r Record) {
+	switch r.Kind {
+	case RecordBorn:
+		a.born = true
+		a.cfg.Incarnation, a.vector = r.Incarnation, r.Vector
+	case RecordPromised:
+		a.raise(r.Ballot)
+	case RecordVoted:
+		a.raise(r.Ballot)
+		a.hold(r.Slot, r.Ballot, r.Value)
+		a.evict() // a long log would not fit into memory
+	case RecordRuns:
+		for _, run := range r.Runs {
+			a.learn(run)
+		}
+	default:
+		panic(fmt.Sprintf("paxos: acceptor restores a record of kind %d", r.Kind))
+	}
+}
+
+// Step implements [Role].
+func (a *Acceptor) Step(e Envelope, out *Output) {
+	if a.cfg.foreign(&e) {
+		return
+	}
+	if a.Refusing() != "" {
+		a.refuse(&e, out)
+		return
+	}
+	switch m := e.Message.(type) {
+	case *Prepare:
+		a.onPrepare(&e, m, out)
+	case *Accept:
+		a.onAccept(&e, m, out)
+	case *ChosenRuns:
+		a.onChosenRuns(&e, m)
+	case *ReadQuery:
+		a.onReadQuery(&e, m, out)
+	case *Fetch:
+		a.onFetch(&e, m, out)
+	}
+}
+
+// Tick implements [Role]; an acceptor has no sense of time.
+func (a *Acceptor) Tick(int64, *Output) {}
+
+// Settle implements [Role]: votes for neighbouring slots leave as one message.
+func (a *Acceptor) Settle(out *Output) {
+	for i := 0; i < len(a.voted); {
+		first := a.voted[i]
+		last := first.slot
+		for i++; i < len(a.voted); i++ {
+			next := a.voted[i]
+			if next.ballot != first.ballot || next.to != first.to || next.slot != last+1 {
+				break
+			}
+			last = next.slot
+		}
+		m := &Accepted{Ballot: first.ballot, First: first.slot, Last: last, Vector: a.vector, Chosen: a.chosen}
+		a.sendVote(out, first.to, m)
+	}
+	a.voted = a.voted[:0]
+	if len(a.told) > 0 {
+		out.Records = append(out.Records, Record{Kind: RecordRuns, Runs: a.told})
+		a.told = nil
+	}
+	a.evict()
+}
+
+// sendVote tells all learners and the proposer. Both roles of the proposer's
+// replica are reached by one message.
+func (a *Acceptor) sendVote(out *Output, proposer ReplicaID, m *Accepted) {
+	for r := range ReplicaID(a.cfg.Replicas) {
+		to := Address{r + 1, RoleLearner}
+		if to.Replica == proposer {
+			to.Roles |= RoleProposer
+		}
+		e := a.cfg.envelope(RoleAcceptor, to, m)
+		if a.cfg.Mutant.Has(mutant.M2) || (a.cfg.Mutant.Has(mutant.M14) && proposer == a.cfg.Self) {
+			out.Prompt = append(out.Prompt, e)
+			continue
+		}
+		out.Messages = append(out.Messages, e)
+	}
+}
+
+// onPrepare is phase 1b of "Paxos Made Simple", section 2.2: "If an acceptor
+// receives a prepare request with number n greater than that of any prepare
+// request to which it has already responded, then it responds to the request
+// with a promise not to accept any more proposals numbered less than n and
+// with the highest-numbered proposal (if any) that it has accepted." Here for
+// all slots from m.From on at once. A repeated request is answered again.
+func (a *Acceptor) onPrepare(e *Envelope, m *Prepare, out *Output) {
+	if a.cfg.Mutant.Has(mutant.M4) && m.Ballot.Round == a.promised.Round {
+		a.promised = m.Ballot
+	}
+	if m.Ballot.Less(a.promised) || m.Ballot.IsZero() {
+		a.nack(e, m.Ballot, out)
+		return
+	}
+	if a.promised.Less(m.Ballot) {
+		a.raise(m.Ballot)
+		out.Records = append(out.Records, Record{Kind: RecordPromised, Ballot: m.Ballot})
+	}
+	for _, promise := range a.promises(m) {
+		answer := a.cfg.envelope(RoleAcceptor, e.From, promise)
+		if a.cfg.Mutant.Has(mutant.M1) {
+			out.Prompt = append(out.Prompt, answer)
+			continue
+		}
+		out.Messages = append(out.Messages, answer)
+	}
+}
+
+// promises cuts the answer to a Prepare into parts that fit a frame.
+func (a *Acceptor) promises(m *Prepare) []*Promise {
+	part := func() *Promise {
+		return &Promise{Ballot: m.Ballot, From: m.From, Vector: a.vector, Chosen: a.chosen}
+	}
+	parts := []*Promise{part()}
+	size := 0
+	for s := a.votes.next(m.From); s <= a.highest; s = a.votes.next(s + 1) {
+		entry, _ := a.entry(s)
+		if size > 0 && size+len(entry.Value) > a.options.PartBytesMax {
+			parts, size = append(parts, part()), 0
+		}
+		last := parts[len(parts)-1]
+		last.Entries = append(last.Entries, entry)
+		size += len(entry.Value) + entryOverheadBytes
+	}
+	for i, p := range parts {
+		p.Part, p.Parts = uint32(i), uint32(len(parts))
+	}
+	return parts
+}
+
+// entryOverheadBytes is what an entry costs on the wire beside its value.
+const entryOverheadBytes = 32
+
+// onAccept is phase 2b: "If an acceptor receives an accept request for a
+// proposal numbered n, it accepts the proposal unless it has already responded
+// to a prepare request having a number greater than n." This is the only place
+// from which a vote is ever sent.
+func (a *Acceptor) onAccept(e *Envelope, m *Accept, out *Output) {
+	if m.Ballot.Less(a.promised) && !a.cfg.Mutant.Has(mutant.M3) {
+		a.nack(e, m.Ballot, out)
+		return
+	}
+	if m.Slot == 0 || m.Slot > a.highest+slotsAheadMax || m.Ballot.IsZero() {
+		return
+	}
+	repeated := false
+	if held, ok := a.ballotOf(m.Slot); ok {
+		repeated = held == m.Ballot
+	}
+	a.raise(m.Ballot)
+	if !repeated { // a repeated Accept was recorded before, in order
+		a.hold(m.Slot, m.Ballot, m.Value)
+		out.Records = append(out.Records,
+			Record{Kind: RecordVoted, Ballot: m.Ballot, Slot: m.Slot, Value: m.Value})
+	}
+	a.voted = append(a.voted, pendingVote{m.Ballot, m.Slot, m.Ballot.Replica})
+}
+
+func (a *Acceptor) nack(e *Envelope, asked Ballot, out *Output) {
+	to := Address{e.From.Replica, RoleProposer}
+	out.Messages = append(out.Messages, a.cfg.envelope(RoleAcceptor, to, &Nack{Ballot: asked, Promised: a.promised}))
+}
+
+// onChosenRuns takes what the own learner saw chosen. It is recorded with the
+// batch and never synced for its own sake: it can be found out again.
+func (a *Acceptor) onChosenRuns(e *Envelope, m *ChosenRuns) {
+	if e.From.Replica != a.cfg.Self {
+		return
+	}
+	for _, run := range m.Runs {
+		if run.First == 0 || run.Last < run.First {
+			continue
+		}
+		a.learn(run)
+		a.told = append(a.told, run)
+	}
+}
+
+func (a *Acceptor) onReadQuery(e *Envelope, m *ReadQuery, out *Output) {
+	answer := a.cfg.envelope(RoleAcceptor, e.From, &ReadAnswer{Round: m.Round, Highest: a.highest})
+	out.Prompt = append(out.Prompt, answer)
+}
+
+// onFetch answers from the log. What it sends is no vote and proves nothing
+// by itself; together with the runs it does.
+func (a *Acceptor) onFetch(e *Envelope, m *Fetch, out *Output) {
+	if m.First == 0 || m.Last < m.First {
+		return
+	}
+	held := &Held{First: m.First, Through: min(m.Last, a.highest), Highest: a.highest}
+	limit := min(int(m.BytesMax), a.options.PartBytesMax)
+	size := 0
+	for s := a.votes.next(m.First); s <= held.Through; s = a.votes.next(s + 1) {
+		entry, _ := a.entry(s)
+		held.Entries = append(held.Entries, entry)
+		size += len(entry.Value) + entryOverheadBytes
+		if size >= limit {
+			held.Through = s
+			break
+		}
+	}
+	for _, run := range a.runs {
+		if run.Last >= held.First && run.First <= held.Through {
+			run.First, run.Last = max(run.First, held.First), min(run.Last, held.Through)
+			held.Runs = append(held.Runs, run)
+		}
+	}
+	out.Messages = append(out.Messages, a.cfg.envelope(RoleAcceptor, e.From, held))
+}
+
+// refuse answers whoever asked for a promise, a vote or a read.
+func (a *Acceptor) refuse(e *Envelope, out *Output) {
+	switch e.Message.(type) {
+	case *Prepare, *Accept, *ReadQuery, *Fetch:
+		m := &Refusing{Reason: a.Refusing()}
+		to := Address{e.From.Replica, e.From.Roles}
+		out.Messages = append(out.Messages, a.cfg.envelope(RoleAcceptor, to, m))
+	}
+}
+
+func (a *Acceptor) raise(b Ballot) {
+	if a.promised.Less(b) {
+		a.promised = b
+	}
+}
+
+func (a *Acceptor) hold(s Slot, b Ballot, v Value) {
+	held := a.votes.at(s)
+	if !held.away {
+		a.resident -= len(held.value)
+	}
+	*held = vote{ballot: b, value: v}
+	a.resident += len(v)
+	a.highest = max(a.highest, s)
+	a.evictNext = min(a.evictNext, s)
+}
+
+// evict lets go of the oldest values in memory. They are in the log: evict runs
+// in Settle, and the agent appends the batch's records before the next Step.
+func (a *Acceptor) evict() {
+	for a.resident > a.options.MemoryBytesMax && a.evictNext <= a.highest {
+		a.evictNext = a.votes.next(a.evictNext)
+		if v := a.votes.find(a.evictNext); v != nil && !v.away && len(v.value) > 0 {
+			a.resident -= len(v.value)
+			v.value, v.away = nil, true
+		}
+		a.evictNext++
+	}
+}
+
+func (a *Acceptor) ballotOf(s Slot) (Ballot, bool) {
+	v := a.votes.find(s)
+	if v == nil {
+		return Ballot{}, false
+	}
+	return v.ballot, true
+}
+
+// entry returns what is held for a slot, from memory or from the log.
+func (a *Acceptor) entry(s Slot) (Entry, bool) {
+	v := a.votes.find(s)
+	if v == nil {
+		return Entry{}, false
+	}
+	value := v.value
+	if v.away {
+		value = a.archive.Load(s)
+	}
+	return Entry{Slot: s, Ballot: v.ballot, Value: value}, true
+}
+
+// learn merges a run into what is known. Runs come nearly always in order and
+// in the ballot of the last one, and then only extend it.
+func (a *Acceptor) learn(run ChosenRun) {
+	a.runs = mergeRun(a.runs, run)
+	for _, r := range a.runs {
+		if r.First > a.chosen+1 {
+			break
+		}
+		a.chosen = max(a.chosen, r.Last)
+	}
+}

@@ -1,0 +1,161 @@
+package paxos
+
+import "synod/core/mutant"
+
+// catchUp is how a learner gets what it missed: it asks one acceptor after the
+// other, its own first, for entries together with the chosen runs that prove
+// them. While answers bring it on, it keeps asking the same one.
+type catchUp struct {
+	// peer is asked now, since tick asked; 0 means that no question is open.
+	peer  ReplicaID
+	asked uint64
+	// turn counts the acceptors asked without progress since applied moved.
+	turn       int
+	turnSlot   Slot
+	progressed bool // the last answer brought something
+	// seen is when applied last moved, and announced what was last told.
+	seen      uint64
+	seenSlot  Slot
+	announced Slot
+	complain  uint64 // tick of the last Close
+}
+
+// gapTicks is how long a gap may stay before it is not just a message under way.
+const gapTicks = 3
+
+// announce tells the own proposer how far this learner is.
+func (l *Learner) announce(out *Output) {
+	if l.applied != l.catchUp.announced {
+		l.catchUp.announced = l.applied
+		l.send(out, Address{l.cfg.Self, RoleProposer}, &Applied{Slot: l.applied})
+	}
+}
+
+func (l *Learner) tickCatchUp(out *Output) {
+	c := &l.catchUp
+	if c.seenSlot != l.applied || l.wanted <= l.applied {
+		c.seen, c.seenSlot = l.now, l.applied
+		if l.wanted <= l.applied {
+			c.turn = 0
+			return
+		}
+	}
+	if c.peer != 0 && l.now-c.asked >= uint64(l.options.ResendTicks) {
+		c.peer = 0 // no answer; somebody else may know
+	}
+	if c.peer == 0 && l.now-c.seen >= gapTicks && l.now-c.asked >= l.pauseTicks() {
+		l.fetch(l.nextPeer(), out)
+	}
+}
+
+// pauseTicks is the time between two questions. The first round goes to
+// everyone quickly; then the answer is rather the leader's to give, and asking
+// for megabytes over and over would only be in its way.
+func (l *Learner) pauseTicks() uint64 {
+	rounds := l.catchUp.turn / l.cfg.Replicas
+	if rounds == 0 {
+		return 1
+	}
+	return uint64(l.options.ResendTicks) << min(rounds-1, 3)
+}
+
+// settleCatchUp asks on at once while it helps.
+func (l *Learner) settleCatchUp(out *Output) {
+	c := &l.catchUp
+	if c.progressed && c.peer == 0 && l.applied < l.known {
+		l.fetch(l.peerAt(c.turn), out)
+	}
+	c.progressed = false
+}
+
+func (l *Learner) peerAt(turn int) ReplicaID {
+	return ReplicaID((int(l.cfg.Self)-1+turn)%l.cfg.Replicas) + 1
+}
+
+// nextPeer goes round all replicas, starting with the own one, and complains
+// to the leader after each full round without progress.
+func (l *Learner) nextPeer() ReplicaID {
+	c := &l.catchUp
+	if c.turnSlot != l.applied {
+		c.turnSlot, c.turn = l.applied, 0
+	} else {
+		c.turn++
+	}
+	return l.peerAt(c.turn)
+}
+
+func (l *Learner) fetch(peer ReplicaID, out *Output) {
+	c := &l.catchUp
+	c.peer, c.asked = peer, l.now
+	first := l.applied + 1
+	last := l.applied + Slot(len(l.window))
+	m := &Fetch{First: first, Last: last, BytesMax: uint32(l.options.FetchBytesMax)}
+	l.send(out, Address{peer, RoleAcceptor}, m)
+	if c.turn > 0 && c.turn%l.cfg.Replicas == 0 {
+		l.complainAbout(&Close{First: first, Last: l.wanted, Stuck: true}, out)
+	}
+}
+
+// complainAbout asks whoever leads to decide slots, not too often.
+func (l *Learner) complainAbout(m *Close, out *Output) {
+	c := &l.catchUp
+	if l.now-c.complain < uint64(l.options.ResendTicks) && c.complain != 0 {
+		return
+	}
+	c.complain = l.now
+	if m.Stuck {
+		out.Events = append(out.Events, Event{Kind: EventStuck, Slot: m.First})
+	}
+	l.send(out, Address{Everyone, RoleProposer}, m)
+}
+
+// onHeld takes an entry as chosen only if a run covers its slot and the
+// entry's ballot is not below the run's: a held entry by itself is no vote,
+// and a run without its ballot proves nothing.
+func (l *Learner) onHeld(e *Envelope, m *Held) {
+	before := l.applied
+	l.wanted = max(l.wanted, m.Highest)
+	for _, run := range m.Runs {
+		l.known, l.wanted = max(l.known, run.Last), max(l.wanted, run.Last)
+	}
+	proven := 0
+	next := 0
+	for i := range m.Entries {
+		entry := &m.Entries[i]
+		for next < len(m.Runs) && m.Runs[next].Last < entry.Slot {
+			next++
+		}
+		w := l.at(entry.Slot)
+		if w == nil || w.chosen {
+			continue
+		}
+		proof := entry.Ballot
+		covered := l.cfg.Mutant.Has(mutant.M36) && entry.Slot <= l.known
+		if next < len(m.Runs) && m.Runs[next].Covers(entry.Slot, entry.Ballot) {
+			covered, proof = true, m.Runs[next].Ballot
+		}
+		if covered {
+			w.value, w.hasValue, w.chosen, w.proof = entry.Value, true, true, proof
+			proven++
+			continue
+		}
+		l.offer(w, entry)
+	}
+	if e.From.Replica == l.catchUp.peer {
+		l.catchUp.peer = 0
+		l.catchUp.progressed = proven > 0 || l.applied > before
+	}
+}
+
+// offer takes the value of a held entry for what it is: what was proposed in
+// that ballot. Votes that were counted for the same ballot, or the mark of that
+// ballot's leader, may then prove it.
+func (l *Learner) offer(w *learning, entry *Entry) {
+	if w.hasValue && !w.ballot.Less(entry.Ballot) {
+		return
+	}
+	if l.hear(w, entry.Ballot) {
+		w.value, w.hasValue = entry.Value, true
+		l.decide(w)
+	}
+}
