@@ -340,7 +340,7 @@ func (a *Acceptor) raise(b Ballot) {
 }
 
 func (a *Acceptor) hold(s Slot, b Ballot, v Value) {
-	held := a.votes.at(s)
+	held := a.votes.At(s)
 	if !held.away {
 		a.resident -= len(held.value)
 	}
