@@ -3,9 +3,9 @@ package kv
 // Store is the ordered store below the map. Its owner opens and closes it; the
 // map only calls these. Keys order as bytes.
 //
-// Apply and Flush are called by one goroutine at a time. Get, Snapshot, Durable
-// and what a Snapshot offers may be called by others meanwhile. Any error is
-// fatal for the replica: the caller stops using the store.
+// Apply is called by one goroutine at a time; everything else, also what a Snapshot
+// offers, may be called by others meanwhile. Any error is fatal for the replica:
+// the caller applies no more.
 //
 // core/kv/storetest checks all that is promised here.
 type Store interface {
