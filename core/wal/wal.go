@@ -298,22 +298,24 @@ func (l *Log) Close() error {
 	return errors.Join(err, l.release(true))
 }
 
-// mark writes that everything before is durable. A full disk only costs the mark.
+// mark writes that everything before is durable, behind the last batch and once more at the end of the segment, so that
+// one lost block does not take the last batch together with its only witness. A full disk only costs the mark.
 func (l *Log) mark() error {
 	last := l.last()
 	if l.durable == segmentHeadBytes {
 		return nil
 	}
-	head := batchHead{kind: kindMark, segment: last.id, offset: last.end, durable: l.durable, chain: l.chain}
-	l.buffer = appendBatch(l.buffer[:0], &head, nil)
-	err := l.writeAt(l.buffer, last.end)
-	if errors.Is(err, ErrNoSpace) {
-		return nil
+	for _, offset := range []int64{last.end, max(last.end+batchHeadBytes, last.bytes-batchHeadBytes)} {
+		head := batchHead{kind: kindMark, segment: last.id, offset: offset, durable: l.durable, chain: l.chain}
+		l.buffer = appendBatch(l.buffer[:0], &head, nil)
+		err := l.writeAt(l.buffer, offset)
+		if errors.Is(err, ErrNoSpace) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	l.chain = head.sum
 	last.end += batchHeadBytes
 	return l.Sync()
 }
