@@ -194,3 +194,23 @@ func TestDiskFullAtEveryWrite(t *testing.T) {
 		}
 	}
 }
+
+// killedThenPowerLost kills a process with a batch in the page cache only, opens the log, whose owner may answer by what
+// it has replayed, and then loses power.
+func killedThenPowerLost(t *testing.T, options Options) error {
+	fs := vfs.NewCrashableMem()
+	options.FS = fs
+	s := &script{options: options}
+	if err := s.play("create append sync append abandon open"); err != nil {
+		return err
+	}
+	options.FS = power(t, fs).least.fs(t)
+	log, all, err := replayAll(options)
+	if err != nil {
+		return err
+	}
+	log.Abandon()
+	return s.model.accept(all) // open has counted both batches as durable
+}
+
+func TestKilledThenPowerLost(t *testing.T) { must(t, killedThenPowerLost(t, testOptions(nil))) }

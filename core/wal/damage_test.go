@@ -283,3 +283,24 @@ func TestLeftoversAreRemoved(t *testing.T) {
 		}
 	}
 }
+
+// damageInTheMiddle changes a byte in a batch that others follow, in an old segment and in the newest one.
+func damageInTheMiddle(t *testing.T, options Options) error {
+	e := makeExample(t, 2, true)
+	for _, name := range e.files.names() {
+		files := e.files.clone()
+		files[name][segmentHeadBytes+batchHeadBytes+recordHeadBytes] ^= 1
+		options.FS = files.fs(t)
+		log, _, err := replayAll(options)
+		if err == nil {
+			log.Abandon()
+			return fmt.Errorf("damage in the middle of %q was not refused", name)
+		}
+		if !errors.Is(err, ErrDamaged) {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestDamageInTheMiddleIsRefused(t *testing.T) { must(t, damageInTheMiddle(t, testOptions(nil))) }

@@ -37,13 +37,16 @@ func (a act) changes() bool {
 type disk struct {
 	vfs.FS
 	before func(act) error
+	files  []*diskFile
 }
 
 func (d *disk) file(f vfs.File, path string, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: f, path: path, disk: d}, nil
+	opened := &diskFile{File: f, path: path, disk: d}
+	d.files = append(d.files, opened)
+	return opened, nil
 }
 
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -85,6 +88,11 @@ func (d *disk) Remove(name string) error {
 func (d *disk) Rename(from, to string) error {
 	if err := d.before(act{verb: "rename", path: from + " to " + to}); err != nil {
 		return err
+	}
+	for _, f := range d.files {
+		if f.path == from {
+			f.path = to
+		}
 	}
 	return d.FS.Rename(from, to)
 }

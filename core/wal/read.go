@@ -37,30 +37,33 @@ func (l *Log) ReadAt(at Position, buf []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := l.home.path(segmentName(s.id))
-	buf, err = readFull(file, name, at, buf, min(room, max(int64(cap(buf)), readAheadBytes)))
+	buf, err = readFull(file, at, buf, min(room, max(int64(cap(buf)), readAheadBytes)))
 	if err != nil {
-		return nil, err
+		return nil, l.unreadable(at, "readable bytes", fmt.Sprintf("a read error (%v)", err), err)
 	}
 	length := int64(binary.LittleEndian.Uint32(buf[4:]))
 	whole := recordBytes(int(length))
 	if whole <= room && whole > int64(len(buf)) {
-		if buf, err = readFull(file, name, at, buf, whole); err != nil {
-			return nil, err
+		if buf, err = readFull(file, at, buf, whole); err != nil {
+			return nil, l.unreadable(at, "readable bytes", fmt.Sprintf("a read error (%v)", err), err)
 		}
 	}
 	payload, _, ok := splitRecord(kindRecords, at, buf)
 	if !ok {
-		return nil, &damagedError{
-			name: name, offset: at.Offset, expected: "a record", found: "bytes that do not match their sum",
-		}
+		return nil, l.unreadable(at, "a record", "bytes that do not match their sum", nil)
 	}
 	// The payload moves to the front, so that the caller can give the same memory again and again.
 	return buf[:copy(buf, payload)], nil
 }
 
+func (l *Log) unreadable(at Position, expected, found string, cause error) error {
+	return &damagedError{
+		name: l.home.path(segmentName(at.Segment)), offset: at.Offset, expected: expected, found: found, cause: cause,
+	}
+}
+
 // readFull reads exactly length bytes, into buf if it has room.
-func readFull(file vfs.File, name string, at Position, buf []byte, length int64) ([]byte, error) {
+func readFull(file vfs.File, at Position, buf []byte, length int64) ([]byte, error) {
 	buf = slices.Grow(buf[:0], int(length))[:length]
 	n, err := file.ReadAt(buf, at.Offset)
 	if int64(n) == length {
@@ -69,10 +72,7 @@ func readFull(file vfs.File, name string, at Position, buf []byte, length int64)
 	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return nil, &damagedError{
-		name: name, offset: at.Offset, cause: err,
-		expected: fmt.Sprintf("%d readable bytes", length), found: fmt.Sprintf("a read error (%v)", err),
-	}
+	return nil, err
 }
 
 // reader returns an open file for a segment: the one being written, or one that stays open for the next read.
