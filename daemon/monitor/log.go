@@ -132,11 +132,18 @@ func (r *Ring) Last() uint64 {
 
 // Read appends to dst up to max lines of at least the level, from the sequence
 // on; 0 means from the oldest that is kept. It waits for one if there is none,
-// and gives the sequence to go on with. The error is the context's.
-func (r *Ring) Read(ctx context.Context, from uint64, level slog.Level, dst []Line) ([]Line, uint64, error) {
+// and gives the sequence to go on with and how many lines, of any level, were
+// forgotten before they could be read. The error is the context's.
+func (r *Ring) Read(
+	ctx context.Context, from uint64, level slog.Level, dst []Line,
+) (lines []Line, next, dropped uint64, err error) {
+	if from == 0 {
+		from = 1
+	}
 	for {
 		r.mu.Lock()
 		if oldest := r.last - min(r.last, uint64(len(r.lines))) + 1; from < oldest {
+			dropped += oldest - from
 			from = oldest
 		}
 		for ; from <= r.last && len(dst) < cap(dst); from++ {
@@ -146,7 +153,7 @@ func (r *Ring) Read(ctx context.Context, from uint64, level slog.Level, dst []Li
 		}
 		if len(dst) > 0 {
 			r.mu.Unlock()
-			return dst, from, nil
+			return dst, from, dropped, nil
 		}
 		if r.more == nil {
 			r.more = make(chan struct{})
@@ -156,7 +163,7 @@ func (r *Ring) Read(ctx context.Context, from uint64, level slog.Level, dst []Li
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return dst, from, ctx.Err()
+			return dst, from, dropped, ctx.Err()
 		}
 	}
 }

@@ -47,8 +47,8 @@ func TestRingNumbersLinesAndShowsGaps(t *testing.T) {
 		logger.With("replica", "r1").Info("line")
 	}
 	logger.Debug("quiet")
-	lines, next, err := ring.Read(context.Background(), 1, slog.LevelInfo, make([]Line, 0, 10))
-	if err != nil || next != 7 || len(lines) != 2 || lines[0].Sequence != 4 {
+	lines, next, dropped, err := ring.Read(context.Background(), 1, slog.LevelInfo, make([]Line, 0, 10))
+	if err != nil || next != 7 || dropped != 3 || len(lines) != 2 || lines[0].Sequence != 4 {
 		t.Errorf("read %d lines, next %d, error %v: %+v", len(lines), next, err, lines)
 	}
 }
@@ -63,11 +63,11 @@ func TestRingReaderWaitsForALine(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			logger.Info("late")
 		}()
-		lines, next, err := ring.Read(ctx, 0, slog.LevelInfo, make([]Line, 0, 1))
+		lines, next, _, err := ring.Read(ctx, 0, slog.LevelInfo, make([]Line, 0, 1))
 		if err != nil || len(lines) != 1 || next != 2 {
 			t.Errorf("read %v, next %d, error %v", lines, next, err)
 		}
-		if _, _, err := ring.Read(ctx, next, slog.LevelInfo, lines[:0]); !errors.Is(err, context.DeadlineExceeded) {
+		if _, _, _, err := ring.Read(ctx, next, slog.LevelInfo, lines[:0]); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waiting for nothing ended with %v", err)
 		}
 	})
