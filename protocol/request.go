@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"encoding/binary"
-	"strings"
 
 	"synod/core/session"
 )
@@ -298,7 +297,9 @@ func StatusError(s session.Status) *Error {
 	case session.Overloaded:
 		return Refuse(CodeOverloaded, 0, "too many updates of the session without a result, or too many sessions")
 	case session.Stale:
-		return Refuse(CodeConflict, 0, "the sequence is "+strings.ReplaceAll(s.String(), "_", " "))
+		// Somebody else with this session acknowledged a result that the asker
+		// never saw: its outcome stays unknown, and no repetition can help.
+		return &Error{Code: CodeInternal, Retry: RetryNever, Text: "the result of this sequence was acknowledged already"}
 	default:
 		return Refuse(CodeInternal, 0, "outcome "+s.String())
 	}
