@@ -1,0 +1,329 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"synod/core/paxos"
+	"synod/protocol"
+)
+
+// connection is a living connection of consensus.
+type connection struct {
+	session   *protocol.Session
+	run       uint64 // of the process at the other end
+	consensus *protocol.Outbox
+	control   *protocol.Outbox
+}
+
+// dial keeps the link to a replica with a higher number.
+func (l *Links) dial(k *link, address string) {
+	limit := pauseMin
+	for l.ctx.Err() == nil {
+		connected, err := l.connect(k, address)
+		if connected {
+			limit = pauseMin
+		}
+		if l.ctx.Err() != nil {
+			return
+		}
+		var refusal *protocol.Error
+		if errors.As(err, &refusal) {
+			l.tellOnce("link refused by the other replica", address, k.peer, refusal)
+			limit = pauseMax
+		} else if !connected {
+			l.options.Logger.Debug("dial failed", "peer", k.peer, "address", address, "reason", err)
+		}
+		pause := pauseMin/2 + rand.N(limit)
+		limit = min(2*limit, pauseMax)
+		select {
+		case <-l.ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// connect makes one connection and serves it until it ends.
+func (l *Links) connect(k *link, address string) (connected bool, err error) {
+	session, welcome, err := l.greet(k, address, protocol.PeerConsensus)
+	if err != nil {
+		return false, err
+	}
+	consensus, err := session.Open(protocol.PurposeConsensus)
+	if err != nil {
+		return false, err
+	}
+	control, err := session.Open(protocol.PurposeControl)
+	if err != nil {
+		return false, err
+	}
+	return true, l.serve(k, welcome.Run, consensus, control)
+}
+
+// greet dials and exchanges prefaces.
+func (l *Links) greet(k *link, address string, kind protocol.Connection) (*protocol.Session, protocol.Welcome, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(l.ctx, "tcp", address)
+	if err != nil {
+		return nil, protocol.Welcome{}, err
+	}
+	if !l.guard(conn) {
+		_ = conn.Close()
+		return nil, protocol.Welcome{}, protocol.ErrSessionClosed
+	}
+	defer l.unguard(conn)
+	id := &l.options.Identity
+	welcome, err := protocol.Greet(conn, protocol.Preface{
+		Low: protocol.VersionLow, High: protocol.VersionHigh, Connection: kind, Replica: id.Replica, To: k.peer,
+		Cluster: id.Cluster, Incarnation: id.Incarnation, Run: id.Run,
+	})
+	if err == nil && (welcome.Cluster != id.Cluster || welcome.Replica != k.peer) {
+		err = protocol.Refuse(protocol.CodeDenied, id.Replica, fmt.Sprintf(
+			"%s of cluster %s answers where %s is configured", welcome.Replica, welcome.Cluster, k.peer))
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, welcome, err
+	}
+	session, err := protocol.NewSession(conn, true, l.sessionOptions(k.peer, kind))
+	if err != nil {
+		_ = conn.Close()
+	}
+	return session, welcome, err
+}
+
+func (l *Links) sessionOptions(peer paxos.ReplicaID, kind protocol.Connection) protocol.SessionOptions {
+	options := protocol.SessionOptions{Connection: kind, Logger: l.options.Logger}
+	if wrap := l.options.Wrap; wrap != nil {
+		options.Wrap = func(raw protocol.RawStream) protocol.RawStream { return wrap(peer, raw) }
+	}
+	return options
+}
+
+// guard notes a connection whose preface is under way, so that Close can cut it.
+func (l *Links) guard(conn net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || len(l.strange) >= strangeMax {
+		return false
+	}
+	l.strange[conn] = struct{}{}
+	return true
+}
+
+// strangeMax bounds the connections whose preface is under way.
+const strangeMax = 64
+
+func (l *Links) unguard(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.strange, conn)
+}
+
+// serve runs a connection until it ends, and tells its end.
+func (l *Links) serve(k *link, run uint64, consensus, control *protocol.Stream) error {
+	session := consensus.Session()
+	c := &connection{
+		session: session, run: run,
+		consensus: protocol.NewOutbox(consensus, queueBytesMax),
+		control:   protocol.NewOutbox(control, controlBytesMax),
+	}
+	k.heard.Store(l.millis())
+	k.mu.Lock()
+	before := k.current
+	k.current = c
+	k.mu.Unlock()
+	if before != nil {
+		before.session.Abort(errors.New("replaced by a new connection of the same process"))
+	}
+	l.options.Logger.Info("link up", "peer", k.peer)
+	var parts sync.WaitGroup
+	parts.Go(func() { l.read(k, consensus, c.consensus, 0) })
+	parts.Go(func() { l.read(k, control, c.control, silenceMax) })
+	parts.Go(func() { l.ping(c) })
+	select {
+	case <-session.Done():
+	case <-l.ctx.Done():
+		_ = session.Close()
+	}
+	err := session.Err()
+	k.mu.Lock()
+	lost := k.current == c
+	if lost {
+		k.current = nil
+	}
+	k.mu.Unlock()
+	c.consensus.Abort()
+	c.control.Abort()
+	parts.Wait()
+	<-c.consensus.Done()
+	<-c.control.Done()
+	if lost && l.ctx.Err() == nil {
+		l.options.Counters.LinkBreaks.Add(1)
+		l.options.Logger.Warn("link down", "peer", k.peer, "reason", reason(err))
+		l.options.Down(k.peer)
+	}
+	return err
+}
+
+// reason words the usual end of a connection.
+func reason(err error) string {
+	if errors.Is(err, io.EOF) || errors.Is(err, protocol.ErrSessionClosed) {
+		return "the other replica closed it"
+	}
+	return err.Error()
+}
+
+// ping asks for a sign of life, again and again.
+func (l *Links) ping(c *connection) {
+	ticker := time.NewTicker(pingInterval)
+	defer ticker.Stop()
+	var frame []byte
+	for {
+		frame = protocol.AppendFrame(frame[:0], &protocol.Frame{
+			Kind: protocol.KindPing, Request: uint64(time.Since(l.start)),
+		})
+		if _, err := c.control.Write(frame); err != nil && !errors.Is(err, protocol.ErrOutboxFull) {
+			return
+		}
+		select {
+		case <-c.session.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// read hands in what arrives on a stream, all that is there at once, until the
+// stream ends. Silence, if not 0, is how long nothing may come.
+func (l *Links) read(k *link, stream *protocol.Stream, answers *protocol.Outbox, silence time.Duration) {
+	batch := make([]paxos.Envelope, 0, envelopesMax)
+	for {
+		if silence > 0 {
+			if err := stream.SetReadDeadline(time.Now().Add(silence)); err != nil {
+				stream.Session().Abort(err)
+				return
+			}
+		}
+		f, err := stream.Next()
+		for err == nil {
+			if batch, err = l.take(k, batch, f, answers); err != nil {
+				stream.Session().Abort(err)
+				break
+			}
+			if len(batch) == cap(batch) || !stream.Ready() {
+				break
+			}
+			f, err = stream.Next()
+		}
+		k.heard.Store(l.millis())
+		if len(batch) > 0 {
+			l.receive(k, batch)
+			clear(batch)
+			batch = batch[:0]
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// receive hands in one batch.
+func (l *Links) receive(k *link, batch []paxos.Envelope) {
+	for i := range batch {
+		if batch[i].From.Roles&paxos.RoleAcceptor != 0 {
+			k.acceptor.Store(l.millis())
+			break
+		}
+	}
+	l.options.Receive(batch)
+}
+
+// take handles one frame of a peer: it answers pings and adds envelopes to the
+// batch. An error ends the session.
+func (l *Links) take(
+	k *link, batch []paxos.Envelope, f protocol.Frame, answers *protocol.Outbox,
+) ([]paxos.Envelope, error) {
+	switch {
+	case f.Kind == protocol.KindPing:
+		_, err := answers.Write(protocol.AppendFrame(nil, &protocol.Frame{Kind: protocol.KindPong, Request: f.Request}))
+		if errors.Is(err, protocol.ErrOutboxFull) {
+			err = nil
+		}
+		return batch, err
+	case f.Kind == protocol.KindPong:
+		k.measured(time.Since(l.start) - time.Duration(f.Request))
+		return batch, nil
+	case !f.Kind.Peer() && f.Kind.Optional():
+		return batch, nil
+	}
+	l.options.Counters.PeerFrames.Add(1)
+	e, err := protocol.DecodeEnvelope(f)
+	if err != nil {
+		l.options.Counters.PeerForeign.Add(1)
+		return batch, fmt.Errorf("frame of %s: %w, length %d", k.peer, err, len(f.Body))
+	}
+	id := &l.options.Identity
+	mine := e.To.Replica == id.Replica || e.To.Replica == paxos.Everyone
+	if e.Cluster != id.Cluster || e.From.Replica != k.peer || !mine {
+		l.options.Counters.PeerForeign.Add(1)
+		return batch, nil
+	}
+	return append(batch, e), nil
+}
+
+// measured smooths the round trip over the last eight or so.
+func (k *link) measured(rtt time.Duration) {
+	if rtt < 0 {
+		return // an answer to a ping that we never sent
+	}
+	before := k.rtt.Load()
+	if before == 0 {
+		k.rtt.Store(int64(rtt))
+		return
+	}
+	k.rtt.Store(before + (int64(rtt)-before)/8)
+}
+
+// tellOnce logs a refusal the first time it is given.
+func (l *Links) tellOnce(what, address string, peer paxos.ReplicaID, refusal *protocol.Error) {
+	key := what + peer.String() + refusal.Error()
+	l.mu.Lock()
+	_, told := l.told[key]
+	if len(l.told) < toldMax {
+		l.told[key] = struct{}{}
+	}
+	l.mu.Unlock()
+	if told {
+		l.options.Logger.Debug(what, "peer", peer, "address", address, "reason", refusal)
+		return
+	}
+	l.options.Logger.Warn(what, "peer", peer, "address", address, "reason", refusal)
+}
+
+// acceptStreams waits for the two streams of a consensus connection.
+func acceptStreams(ctx context.Context, session *protocol.Session) (consensus, control *protocol.Stream, err error) {
+	ctx, cancel := context.WithTimeout(ctx, protocol.FirstFrameTimeout)
+	defer cancel()
+	for range 2 {
+		stream, err := session.Accept(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if stream.Purpose() == protocol.PurposeConsensus {
+			consensus = stream
+		} else {
+			control = stream
+		}
+	}
+	if consensus == nil || control == nil {
+		return nil, nil, fmt.Errorf("%w: two streams of the same purpose", protocol.ErrMalformed)
+	}
+	return consensus, control, nil
+}

@@ -1,0 +1,17 @@
+// Package peer keeps the links to the other replicas.
+//
+// Of two replicas the one with the lower number dials. A link is one TCP
+// connection with two streams: batches of consensus, and control (heartbeats,
+// campaigns, pings), which never waits behind a batch. What a learner fetches
+// goes over a connection of its own, dialled by whoever asks, on demand.
+//
+// Send never blocks: each stream has a bounded queue, and what does not fit is
+// dropped and counted. A message to everyone is coded once. While a link is down
+// nothing is kept for it: Paxos expects messages to get lost, and old ones are
+// of no use.
+//
+// A silent connection is cut by pings of our own; a lost one is told to Down at
+// once and dialled again after a random pause. Strangers (another cluster,
+// another replica, a second process with the same identity) are refused with a
+// sentence, which both sides log once.
+package peer
