@@ -144,7 +144,7 @@ func decodeBatchHead(src []byte, at Position) (batchHead, bool) {
 	ok := h.segment == at.Segment && h.offset == at.Offset &&
 		h.kind >= kindRecords && h.kind <= kindSealed &&
 		h.durable >= segmentHeadBytes && h.durable <= h.offset &&
-		h.length%alignBytes == 0 &&
+		h.length%alignBytes == 0 && (h.length > 0) == (h.kind == kindRecords) &&
 		h.sum == crc32.Checksum(src[4:batchHeadBytes], castagnoli)
 	return h, ok
 }

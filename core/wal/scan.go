@@ -141,7 +141,8 @@ func (s *scan) damaged(expected, found string) error {
 }
 
 // durableBeyond searches behind offset, where no batch is, for a batch that was written when more than offset was
-// durable. It returns the place of the first one, or 0. Only headers are checked: a header is enough of a witness.
+// durable. It returns the place of the first one, or 0. Only headers are checked: a header is enough of a witness. A
+// payload made to look like one can at worst turn a torn tail into a refusal, never a wrong record into a right one.
 func (s *scan) durableBeyond(offset int64) (witness, durable int64, err error) {
 	for p := offset + alignBytes; p+batchHeadBytes <= s.size; p += alignBytes {
 		head, err := s.at(p, batchHeadBytes)
