@@ -42,12 +42,12 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MemTableStopWritesThreshold: MemTablesMax,
 		CacheSize:                   int64(s.options.BlockCacheBytes),
 		MaxOpenFiles:                openFilesMax,
-		// Five replicas share few cores: one compaction each, and a low bottom
-		// level so that small stores stay shallow.
+		// Five replicas share few cores: one compaction each, and not before enough
+		// has come together to be worth it.
 		CompactionConcurrencyRange: func() (lower, upper int) { return 1, 1 },
-		L0CompactionThreshold:      4,
+		L0CompactionThreshold:      8,
 		L0StopWritesThreshold:      24,
-		LBaseMaxBytes:              32 << 20,
+		LBaseMaxBytes:              64 << 20,
 		Logger:                     pebbleLog{fatal: s.options.Fatal},
 		EventListener:              s.listener(),
 	}
