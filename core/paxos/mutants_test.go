@@ -1,0 +1,32 @@
+//go:build mutants
+
+package paxos
+
+import (
+	"testing"
+
+	"synod/core/mutant"
+)
+
+// TestMutantsDieInTheWorld plants one bug after the other. A bug that breaks
+// agreement, or a read, must break a promise in one of the random worlds, or
+// the worlds are worth nothing.
+func TestMutantsDieInTheWorld(t *testing.T) {
+	mutants := []mutant.ID{
+		mutant.M1, mutant.M2, mutant.M3, mutant.M4, mutant.M5, mutant.M6, mutant.M7, mutant.M8, mutant.M9,
+		mutant.M11, mutant.M12, mutant.M13, mutant.M14, mutant.M27, mutant.M28, mutant.M29, mutant.M32,
+		mutant.M36, mutant.M37, mutant.M41,
+	}
+	for _, id := range mutants {
+		t.Run(string(id), func(t *testing.T) {
+			last := worlds(t, 20_000)
+			for seed := uint64(1); seed <= last; seed++ {
+				if err := newWorld(seed, mutant.Of(id)).run(stepsPerWorld); err != nil {
+					t.Logf("dies in world %d: %v", seed, err)
+					return
+				}
+			}
+			t.Errorf("survives %d worlds", last)
+		})
+	}
+}
