@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"synod/core/config"
 )
 
 // call is a command with its words put in their places: by the parser, to check it, with the values of variables not
@@ -95,9 +97,6 @@ func (g *Grammar) check(c *call, s *Statement) *Problem {
 			return &Problem{At: v.at, Text: err.Error()}
 		}
 	}
-	if missing := len(c.args); missing < len(c.verb.Arguments) && !c.verb.Arguments[missing].Optional {
-		return &Problem{At: c.at, Text: fmt.Sprintf("%s needs %s: %s", c.verb.Name, c.verb.Arguments[missing].Name, c.verb.Usage())}
-	}
 	for _, option := range s.Options { // in the order of the line, so that the first fault is the one reported
 		v := c.options[option.Name]
 		parameter, err := c.verb.option(option.Name)
@@ -107,6 +106,10 @@ func (g *Grammar) check(c *call, s *Statement) *Problem {
 		if err != nil {
 			return &Problem{At: v.at, Text: err.Error()}
 		}
+	}
+	if missing := len(c.args); missing < len(c.verb.Arguments) && !c.verb.Arguments[missing].Optional {
+		text := fmt.Sprintf("%s needs %s: %s", c.verb.Name, c.verb.Arguments[missing].Name, c.verb.Usage())
+		return &Problem{At: c.at, Text: text}
 	}
 	if s.Target != nil {
 		if err := g.target(c); err != nil {
@@ -159,7 +162,10 @@ func (v *Verb) option(name string) (*Parameter, error) {
 	if v.AnyOption {
 		return nil, nil
 	}
-	return nil, fmt.Errorf("%s of %s (put a word that holds = in quotes)", unknown("option", name, names), v.Name)
+	if near := config.Nearest(name, names); near != "" {
+		return nil, fmt.Errorf("%s has no option %q, did you mean %q?", v.Name, name, near)
+	}
+	return nil, fmt.Errorf("%s has no option %q; a word that holds = needs quotes", v.Name, name)
 }
 
 const (
@@ -185,7 +191,7 @@ func (g *Grammar) target(c *call) error {
 		return fmt.Errorf("%s takes only @all", c.verb.Name)
 	default:
 		if err := g.value(&Parameter{Kind: KindTarget}, name); err != nil {
-			return fmt.Errorf("%w, or @auto, @random, @leader, @all", err)
+			return err
 		}
 		return nil
 	}

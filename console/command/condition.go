@@ -64,7 +64,8 @@ func (g *Grammar) expectation(c *call) (condition, error) {
 			if text == "any" || slices.Contains(failures, Failure(text)) {
 				return nil
 			}
-			return fmt.Errorf("%s; have any, %s", unknown("error kind", text, failureNames()), strings.Join(failureNames(), ", "))
+			names := failureNames()
+			return fmt.Errorf("%s; have any, %s", unknown("error kind", text, names), strings.Join(names, ", "))
 		})
 	case "from":
 		err = r.text(&want, g.replica)
@@ -92,6 +93,9 @@ func keywordOf(word value, keywords []string) (string, error) {
 		}
 	}
 	text := unknown("condition", word.text, keywords) + "; have " + strings.Join(keywords, ", ")
+	if word.quoted {
+		text = "the condition comes first, without quotes: " + strings.Join(keywords, ", ")
+	}
 	return "", &Problem{At: word.at, Text: text}
 }
 

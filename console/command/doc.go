@@ -2,7 +2,7 @@
 // through its parser and its executor.
 //
 //	text ──Parser──> []Statement ──Executor──> Cluster, Operator, Processes   (ports; see ports.go)
-//	                                   └─────> Writer                         (results, reports, notes, summary)
+//	                                   └─────> Writer                  (results, reports, notes, summary)
 //
 // One table (verbs.go) says what each verb takes. Parsing, "did you mean", help and completion follow from it; a new
 // verb is a row there and a method in the executor's table of runners, and a test fails if one of them is missing.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -85,6 +86,7 @@ type frame struct {
 	stop      bool // onerror=stop
 	confirm   string
 	last      []Result // of the data command before, for `expect`
+	excused   bool     // the failures in last were expected and are taken out of the verdict
 	failed    bool     // something has failed and was not excused by an expectation
 }
 
@@ -321,35 +323,32 @@ func (e *Executor) pace(ctx context.Context, next *time.Time, every time.Duratio
 func (e *Executor) parallel(ctx context.Context, f *frame, s *Statement) bool {
 	slots := make(chan struct{}, s.Repeat.Parallel)
 	var rounds sync.WaitGroup
-	var mutex sync.Mutex
-	goOn := true
+	var ended, failed atomic.Bool
 	next := time.Now()
 	for round := 1; round <= s.Repeat.Count; round++ {
 		if round > 1 && !e.pace(ctx, &next, s.Repeat.Every) {
-			goOn = false
+			ended.Store(true)
 			break
 		}
 		slots <- struct{}{}
-		mutex.Lock()
-		ended := !goOn
-		mutex.Unlock()
-		if ended {
+		if ended.Load() || f.stop && failed.Load() {
 			break
 		}
 		own := f.clone(seeded(f.random.Uint64()))
 		own.round = round
 		rounds.Go(func() {
 			defer func() { <-slots }()
-			more := e.run(ctx, own, s.Body)
-			mutex.Lock()
-			defer mutex.Unlock()
-			goOn = goOn && more
-			f.failed = f.failed || own.failed
+			if !e.run(ctx, own, s.Body) {
+				ended.Store(true)
+			}
+			if own.failed {
+				failed.Store(true)
+			}
 		})
 	}
 	rounds.Wait()
-	f.last = nil
-	return goOn
+	f.last, f.failed = nil, f.failed || failed.Load()
+	return !ended.Load()
 }
 
 // sleep waits; false if the run must end.

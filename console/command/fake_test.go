@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -64,7 +63,8 @@ func (c *fakeCluster) Do(ctx context.Context, request Request) Reply {
 	reply := Reply{Replica: at, RequestID: id}
 	switch {
 	case c.down[at]:
-		reply.Failure, reply.Outcome, reply.Err = Unreachable, NotSent, errors.New("connect 127.0.0.1:7105: connection refused")
+		reply.Failure, reply.Outcome = Unreachable, NotSent
+		reply.Err = errors.New("connect 127.0.0.1:7105: connection refused")
 		return reply
 	case c.silent[at]:
 		<-ctx.Done()
@@ -145,7 +145,8 @@ func (c *fakeCluster) Status(_ context.Context, replica string) (Status, error) 
 func (c *fakeCluster) Role(_ context.Context, order RoleOrder) error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	c.orders = append(c.orders, strings.TrimSpace(fmt.Sprintf("%s %s %s %v", order.Action, order.Replica, order.Role, order.For)))
+	text := fmt.Sprintf("%s %s %s %v", order.Action, order.Replica, order.Role, order.For)
+	c.orders = append(c.orders, text)
 	state := map[RoleAction]string{
 		CrashRole: RoleDown, RestartRole: RoleRunning, PauseRole: RolePaused, ResumeRole: RoleRunning,
 	}[order.Action]

@@ -148,7 +148,7 @@ func (p *Parameter) values() string {
 // unknown makes the message for a word that is not in a list.
 func unknown(what, word string, candidates []string) string {
 	text := fmt.Sprintf("unknown %s %s", what, Quote(word))
-	if near := config.Nearest(word, candidates); near != "" {
+	if near := config.Nearest(strings.ToLower(word), candidates); near != "" {
 		return text + fmt.Sprintf(", did you mean %q?", near)
 	}
 	return text
@@ -188,7 +188,9 @@ func (g *Grammar) value(p *Parameter, text string) error {
 		}
 	case KindTarget:
 		if !slices.Contains([]string{targetAuto, targetRandom, targetLeader}, text) {
-			return g.replica(text)
+			if err := g.replica(text); err != nil {
+				return fmt.Errorf("%w, or auto, random, leader", err)
+			}
 		}
 	}
 	return nil

@@ -193,7 +193,7 @@ func (l *lexer) hex() (Word, *Problem) {
 	}
 	digits := l.text[l.at+2 : l.at+2+length]
 	if len(digits)%2 != 0 {
-		return Word{}, l.problem(start, "x'…' has %d digits, it takes two for each byte", len(digits))
+		return Word{}, l.problem(start, "x'…' takes two digits for each byte, one is missing")
 	}
 	text := make([]byte, 0, len(digits)/2)
 	for i := 0; i < len(digits); i += 2 {

@@ -20,16 +20,17 @@ const (
 //
 //	time=2026-11-22T12:40:03.901Z level=WARN msg="request not sent" op=get key="color" to=r5 …
 func NewLog(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+	milliseconds := func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key == slog.TimeKey {
 			a.Value = slog.StringValue(a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
 		}
 		return a
-	}}))
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: milliseconds}))
 }
 
-// OpenLog opens the client's log file for appending, with its folder, and rotates it by size. The caller closes it after
-// the last line.
+// OpenLog opens the client's log file for appending, with its folder, and rotates it by size. The caller closes it
+// after the last line.
 func OpenLog(path string) (*slog.Logger, io.Closer, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, nil, fmt.Errorf("make the folder of the client's log (set log.dir to a writable one): %w", err)

@@ -48,7 +48,8 @@ func (p *Parser) Depth() int { return len(p.open) }
 func (p *Parser) Script(name string, text []byte) ([]Statement, error) {
 	if len(text) > scriptBytesMax {
 		at := Position{File: name, Line: 1, Column: 1}
-		return nil, Problems{{At: at, Text: fmt.Sprintf("longer than %d bytes, split it and source the parts", scriptBytesMax)}}
+		text := fmt.Sprintf("longer than %d bytes, split it and source the parts", scriptBytesMax)
+		return nil, Problems{{At: at, Text: text}}
 	}
 	p.sources = append(p.sources, name)
 	defer func() { p.sources = p.sources[:len(p.sources)-1] }()
@@ -88,6 +89,50 @@ func appendProblems(problems Problems, err error) Problems {
 func (p *Parser) Line(text string, at Position) ([]Statement, error) {
 	return p.line(strings.TrimRight(text, "\r\n"), at, 0)
 }
+
+// Words parses one command whose words the user's shell has cut and unquoted already. NAME=VALUE is an option only if
+// the verb has it, so values may hold "="; behind "--" everything is a plain word. Nothing is substituted.
+func (p *Parser) Words(words []string) ([]Statement, error) {
+	var tokens []token
+	var verb *Verb
+	for i, text := range words {
+		if text == "--" {
+			for _, rest := range words[i+1:] {
+				tokens = append(tokens, token{word: literalWord(rest)})
+			}
+			break
+		}
+		next := token{word: literalWord(text)}
+		name := leadingName(text)
+		switch {
+		case verb == nil:
+			verb, _ = p.grammar.Verb(text) // behind `repeat N` the verb comes later
+			if verb != nil && verb.Name == "repeat" {
+				verb = nil
+			}
+		case len(text) > 1 && text[0] == '@' && len(verb.Targets) > 0:
+			next = token{kind: targetToken, word: literalWord(text[1:])}
+		case name != "" && strings.HasPrefix(text[len(name):], "="):
+			if row, err := verb.option(name); err == nil && (row != nil || verb.AnyOption) {
+				next = token{kind: optionToken, name: name, word: literalWord(text[len(name)+1:])}
+			}
+		}
+		tokens = append(tokens, next)
+	}
+	if len(tokens) == 0 {
+		return nil, nil
+	}
+	statement, err := p.statement(tokens, false)
+	if err != nil {
+		return nil, err
+	}
+	if statement.Block {
+		return nil, Problems{{Text: "repeat needs a command behind it; blocks are for files"}}
+	}
+	return []Statement{*statement}, nil
+}
+
+func literalWord(text string) Word { return Word{Parts: []Part{{Text: text}}} }
 
 // Close ends a stream of lines. An open block is a problem.
 func (p *Parser) Close() error {
@@ -314,7 +359,7 @@ func (p *Parser) effects(s *Statement) error {
 func (p *Parser) source(s *Statement) error {
 	name, literal := s.Args[0].Literal()
 	if !literal {
-		return problemAt(s.Args[0].At, "source needs the name itself: files are read before the run, variables have no value yet")
+		return problemAt(s.Args[0].At, "source takes no variables: files are read before these have values")
 	}
 	if len(p.sources) > 0 && !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(p.sources[len(p.sources)-1]), name)

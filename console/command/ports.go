@@ -166,8 +166,9 @@ type ChaosOrder struct {
 	DownMin, DownMax time.Duration // how long it stays away; both 0 as configured
 }
 
-// Operator asks replicas about themselves and breaks them on purpose. Safe for concurrent use. An error that wraps
-// [FailureError] has its kind shown.
+// Operator asks replicas about themselves and breaks them on purpose. Safe for concurrent use. The empty replica stands
+// for the one server that a console without a configuration is connected to. An error that wraps [FailureError] is
+// shown with its kind.
 type Operator interface {
 	Status(ctx context.Context, replica string) (Status, error)
 	Role(ctx context.Context, order RoleOrder) error

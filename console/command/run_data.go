@@ -89,7 +89,7 @@ func (e *Executor) data(ctx context.Context, f *frame, c *call, request Request)
 	} else {
 		replies = []Reply{e.sendOne(ctx, f, c, target, request)}
 	}
-	f.last = f.last[:0:0]
+	f.last, f.excused = nil, false
 	for _, reply := range replies {
 		result := Result{
 			Command: shown(c), Verb: c.verb.Name, Replica: reply.Replica, Request: request, Reply: reply,

@@ -35,29 +35,33 @@ func (e *Executor) roleOrder(ctx context.Context, f *frame, c *call) bool {
 	}
 	replicas := []string{target.Replica}
 	if target.Replica == "*" {
-		replicas = e.grammar.replicas
+		replicas = e.known()
 	}
 	for _, replica := range replicas {
 		order.Replica = replica
 		do := func(ctx context.Context) error { return e.ports.Operator.Role(ctx, order) }
-		e.record(c, e.order(ctx, f, c, replica, do))
+		e.record(c, e.order(ctx, f, c, step{replica, do}))
 	}
 	return true
 }
 
+// step is an operator's order to one replica.
+type step struct {
+	replica string
+	do      func(context.Context) error
+}
+
 // order runs one operator's order in its own deadline and gives its end.
-func (e *Executor) order(
-	ctx context.Context, f *frame, c *call, replica string, do func(context.Context) error,
-) Result {
+func (e *Executor) order(ctx context.Context, f *frame, c *call, step step) Result {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	begun := time.Now()
 	err := errNoOperator
 	if e.ports.Operator != nil || c.verb.Name == "kill" || c.verb.Name == "start" {
-		err = do(ctx)
+		err = step.do(ctx)
 	}
-	result := Result{Command: shown(c), Verb: c.verb.Name, Replica: replica, Status: StatusOK}
-	result.Reply = Reply{Replica: replica, Err: err, Latency: time.Since(begun)}
+	result := Result{Command: shown(c), Verb: c.verb.Name, Replica: step.replica, Status: StatusOK}
+	result.Reply = Reply{Replica: step.replica, Err: err, Latency: time.Since(begun)}
 	if err != nil {
 		result.Reply.Failure = failureOf(err)
 		result.Status = string(result.Reply.Failure)
@@ -158,7 +162,8 @@ func (e *Executor) process(ctx context.Context, f *frame, c *call) bool {
 			return true
 		}
 	}
-	e.record(c, e.order(ctx, f, c, replica, func(ctx context.Context) error { return do(ctx, replica) }))
+	one := func(ctx context.Context) error { return do(ctx, replica) }
+	e.record(c, e.order(ctx, f, c, step{replica, one}))
 	return true
 }
 
@@ -207,8 +212,9 @@ func (e *Executor) everywhere(ctx context.Context, f *frame, c *call, do func(co
 	var results []Result
 	all := Result{Command: shown(c), Verb: c.verb.Name, Replica: targetAll, Status: StatusOK}
 	failed := false
-	for _, replica := range e.grammar.replicas {
-		result := e.order(ctx, f, c, replica, func(ctx context.Context) error { return do(ctx, replica) })
+	for _, replica := range e.known() {
+		one := func(ctx context.Context) error { return do(ctx, replica) }
+		result := e.order(ctx, f, c, step{replica, one})
 		results = append(results, result)
 		failed = failed || result.Failed()
 		all.Reply.Latency += result.Reply.Latency

@@ -43,6 +43,15 @@ func (l *look) role(name string) string {
 	return RoleDown
 }
 
+// known lists the replicas. If their ids are not known, there is only the one server that we are connected to, and the
+// ports take the empty id for it.
+func (e *Executor) known() []string {
+	if len(e.grammar.replicas) == 0 {
+		return []string{""}
+	}
+	return e.grammar.replicas
+}
+
 var errNoOperator = errors.New("the replicas' operator port is not connected")
 
 // look asks the given replicas, or all, for their state at once; the answers are in the order of the replicas.
@@ -50,7 +59,7 @@ func (e *Executor) look(ctx context.Context, timeout time.Duration, replicas ...
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if len(replicas) == 0 {
-		replicas = e.grammar.replicas
+		replicas = e.known()
 	}
 	answers := make([]look, len(replicas))
 	var asked sync.WaitGroup
@@ -63,6 +72,9 @@ func (e *Executor) look(ctx context.Context, timeout time.Duration, replicas ...
 			begun := time.Now()
 			status, err := e.ports.Operator.Status(ctx, replica)
 			answers[i] = look{replica: replica, status: status, err: err, took: time.Since(begun)}
+			if replica == "" && err == nil {
+				answers[i].replica = status.Replica
+			}
 		})
 	}
 	asked.Wait()

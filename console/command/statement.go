@@ -31,8 +31,8 @@ type Repeat struct {
 	Parallel int           // bodies in flight at once, at least 1
 }
 
-// String writes the statement so that parsing gives the same statement again; a block takes several lines. The body of a
-// `source` is not written: it is in its own file.
+// String writes the statement so that parsing gives the same statement again; a block takes several lines. The body of
+// a `source` is not written: it is in its own file.
 func (s *Statement) String() string {
 	if s.Repeat != nil {
 		return s.repeatString()

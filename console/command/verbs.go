@@ -10,7 +10,8 @@ import (
 var (
 	timeoutOption = Parameter{Name: "timeout", Kind: KindDuration, Help: "give up after this (2s)"}
 	readOption    = Parameter{
-		Name: "read", Kind: KindChoice, Choices: []string{"linearizable", "stale"}, Help: "stale answers at once, perhaps old",
+		Name: "read", Kind: KindChoice, Choices: []string{"linearizable", "stale"},
+		Help: "stale answers at once, perhaps old",
 	}
 	formatOption = Parameter{
 		Name: "format", Kind: KindChoice, Choices: []string{"text", "hex", "json", "base64"}, Help: "how a value is shown",
@@ -34,8 +35,8 @@ func dataVerbs() []Verb {
 		{
 			Name: "get", Group: Data, Help: "read a key", Targets: []string{"one", targetAll},
 			Arguments: []Parameter{keyArgument}, Options: []Parameter{timeoutOption, readOption, formatOption},
-			Long: "Every replica gives the newest acknowledged value unless read=stale is asked for. A key that does not exist\n" +
-				"is an answer (missing), not an error.",
+			Long: "Every replica gives the newest acknowledged value unless read=stale is asked for. A key that does\n" +
+				"not exist is an answer (missing), not an error.",
 			Examples: []string{"get color", "get color @r3 timeout=500ms", "get color read=stale @all", "get photo format=hex"},
 		},
 		{
@@ -45,10 +46,12 @@ func dataVerbs() []Verb {
 				timeoutOption, formatOption,
 				{Name: "file", Help: "take the value from this file"},
 			},
-			Long: "An ok means that the value is on the disks of a majority. After timeout or no_quorum the outcome is unknown:\n" +
-				"a later leader may still choose the value; `retry` asks again and never writes twice.",
-			Examples: []string{"put color red", `put "two words" "a\nb" @leader`, "put logo x'89504e47'", "put photo file=photo.jpg"},
-			check:    checkPut,
+			Long: "An ok means that the value is on the disks of a majority. After timeout or no_quorum the outcome is\n" +
+				"unknown: a later leader may still choose the value; `retry` asks again and never writes twice.",
+			Examples: []string{
+				"put color red", `put "two words" "a\nb" @leader`, "put logo x'89504e47'", "put photo file=photo.jpg",
+			},
+			check: checkPut,
 		},
 		{
 			Name: "del", Aliases: []string{"delete"}, Group: Data, Help: "delete a key", Targets: []string{"one"},
@@ -71,8 +74,8 @@ func dataVerbs() []Verb {
 		{
 			Name: "retry", Group: Data, Help: "send the last update with unknown outcome again, same id",
 			Targets: []string{"one"}, Options: []Parameter{timeoutOption},
-			Long: "The id makes replicas apply the update at most once, however often and wherever it is retried. Its answer tells\n" +
-				"whether the update took effect.",
+			Long: "The id makes replicas apply the update at most once, however often and wherever it is retried. Its\n" +
+				"answer tells whether the update took effect.",
 			Examples: []string{"retry", "retry @r2 timeout=5s"},
 		},
 	}
@@ -115,14 +118,17 @@ func faultVerbs() []Verb {
 			Examples: []string{name + " r3", name + " r3.acceptor", name + " *.learner"},
 		}
 	}
-	crash := roles("crash", "roles lose their memory and stop", "The role stays down until restart, heal or its time to live; "+
-		"for=2s brings it back by itself. What it had written\nand not yet synced survives, as the operating system still has it. "+
-		"Asks for --yes in scripts, and for the\ncluster's name if no majority of acceptors would be left.", forOption)
+	crash := roles("crash", "roles lose their memory and stop",
+		"The role stays down until restart, heal or its time to live; for=2s brings it back by itself. What it had\n"+
+			"written and not yet synced survives, as the operating system still has it. Asks for --yes in scripts,\n"+
+			"and for the cluster's name if no majority of acceptors would be left.", forOption)
 	crash.Examples = append(crash.Examples, "crash r3.acceptor for=2s")
 	return []Verb{
 		crash,
-		roles("restart", "crashed roles come back from their disks", "The role replays its log, as after the death of its process."),
-		roles("pause", "roles stop working and keep their memory", "As if the process hung: nothing is lost, nothing is done.", forOption),
+		roles("restart", "crashed roles come back from their disks",
+			"The role replays its log, as after the death of its process."),
+		roles("pause", "roles stop working and keep their memory",
+			"As if the process hung: nothing is lost, nothing is done.", forOption),
 		roles("resume", "paused roles go on", "They work off what has waited, as far as it has not been dropped."),
 		{
 			Name: "kill", Group: Faults, Help: "end a replica's process with SIGKILL", Arguments: []Parameter{replicaOne},
@@ -164,8 +170,8 @@ func faultVerbs() []Verb {
 func scriptVerbs() []Verb {
 	return []Verb{
 		{
-			Name: "sleep", Group: Script, Help: "do nothing for a while", Arguments: []Parameter{{Name: "DURATION", Kind: KindDuration}},
-			Examples: []string{"sleep 500ms"},
+			Name: "sleep", Group: Script, Help: "do nothing for a while",
+			Arguments: []Parameter{{Name: "DURATION", Kind: KindDuration}}, Examples: []string{"sleep 500ms"},
 		},
 		{
 			Name: "repeat", Group: Script, Help: "run a command or a block many times",
@@ -175,14 +181,15 @@ func scriptVerbs() []Verb {
 				{Name: "parallel P", Optional: true},
 				{Name: "COMMAND", Optional: true, Rest: true},
 			},
-			Long: "Before a command it repeats the command; alone on its line it repeats all lines up to `end`. ${i} counts the\n" +
-				"rounds from 1. every= is from start to start; parallel keeps that many rounds in flight.",
-			Examples: []string{"repeat 10 put n/${i} ${i}", "repeat 20 every 100ms get color", "repeat 100 parallel 8 get n/${i}"},
+			Long: "Before a command it repeats the command; alone on its line it repeats all lines up to `end`. ${i}\n" +
+				"counts the rounds from 1. every is from start to start; parallel keeps that many rounds in flight.",
+			Examples: []string{
+				"repeat 10 put n/${i} ${i}", "repeat 20 every 100ms get color", "repeat 100 parallel 8 get n/${i}",
+			},
 		},
 		{
 			Name: "set", Group: Script, Help: "set a variable or one of the settings", AnyOption: true, Options: settingRows(),
-			Long: "Any other name becomes a variable for ${NAME}. Settings: timeout, target, seed, onerror, read, format, confirm.\n" +
-				"confirm=CLUSTERNAME allows what would stop writes.",
+			Long:     "Any other name becomes a variable for ${NAME}. confirm=CLUSTERNAME allows what would stop writes.",
 			Examples: []string{"set timeout=1s target=random seed=42 onerror=continue", "set name=kiwi"},
 			check: func(c *call) error {
 				if len(c.options) == 0 {
@@ -204,13 +211,14 @@ func scriptVerbs() []Verb {
 		},
 		{
 			Name: "wait", Group: Script, Help: "wait until the cluster is as asked",
-			Arguments: []Parameter{{Name: "leader|converged|alive=N|chosen>=N", Optional: true}},
+			Arguments: []Parameter{{Name: "leader|converged|alive=N|chosen>=N", Optional: true, Rest: true}},
 			Options: []Parameter{
 				{Name: "timeout", Kind: KindDuration, Help: "fail after this (10s)"},
 				{Name: "alive", Kind: KindInteger, Low: 0, High: 9, Help: "so many replicas answer and all their roles run"},
 			},
-			Long: "leader: a majority of replicas names the same one. converged: all replicas answer and have applied the same\n" +
-				"slots. alive=5: so many replicas answer and all their roles run. chosen>=100: some replica has that slot.",
+			Long: "leader: a majority of replicas names the same one. converged: all replicas answer and have applied\n" +
+				"the same slots. alive=5: so many replicas answer and all their roles run. chosen>=100: some replica\n" +
+				"has that slot.",
 			Examples: []string{"wait leader", "wait converged timeout=5s", "wait alive=5", "wait chosen>=100"},
 		},
 		{
@@ -229,14 +237,14 @@ func checkVerbs() []Verb {
 		{
 			Name: "expect", Group: Checks, Help: "check the answer of the data command before",
 			Arguments: []Parameter{{Name: "CONDITION", Rest: true}},
-			Long: "ok · missing · value \"x\" · value ~ \"re\" · error KIND (or any) · from rN · within 50ms · revision N\n" +
+			Long: "ok, missing, value \"x\", value ~ \"re\", error KIND (or any), from rN, within 50ms, revision N.\n" +
 				"An error that is expected does not count as a failure. With @all every answer must meet it.",
 			Examples: []string{"expect ok", `expect value "red"`, `expect value ~ "^(red|blue)$"`, "expect error no_quorum"},
 		},
 		{
 			Name: "assert", Group: Checks, Help: "check the cluster", Targets: []string{targetAll},
 			Arguments: []Parameter{{Name: "CONDITION", Rest: true}}, Options: []Parameter{timeoutOption},
-			Long: "leader [= rN] · alive >= N · converged · same K @all (every replica answers the same)",
+			Long: "leader [= rN], alive >= N, converged, same K @all (every replica answers the same).",
 			Examples: []string{
 				"assert leader", "assert leader = r3", "assert alive >= 3", "assert same color @all", "assert converged",
 			},

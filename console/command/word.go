@@ -14,8 +14,11 @@ type Position struct {
 	Column int
 }
 
-// String gives file:line:column, without the parts that say nothing.
+// String gives file:line:column, without the parts that say nothing: the prompt has columns only, arguments nothing.
 func (p Position) String() string {
+	if p.Column == 0 {
+		return p.File
+	}
 	if p.File == "" {
 		return fmt.Sprintf("column %d", p.Column)
 	}
@@ -29,7 +32,12 @@ type Problem struct {
 }
 
 // Error gives the place and the text.
-func (p Problem) Error() string { return p.At.String() + ": " + p.Text }
+func (p Problem) Error() string {
+	if place := p.At.String(); place != "" {
+		return place + ": " + p.Text
+	}
+	return p.Text
+}
 
 // Problems is the error of a script: every fault that was found, in the order of the text.
 type Problems []Problem
@@ -90,23 +98,23 @@ func (w Word) String() string {
 	if text, ok := w.Literal(); ok && !utf8.ValidString(text) {
 		return fmt.Sprintf("x'%x'", text)
 	}
-	bare := !w.Quoted && len(w.Parts) > 0
+	raw := w.raw()
+	name := leadingName(raw)
+	option := name != "" && strings.HasPrefix(raw[len(name):], "=")
+	bare := !w.Quoted && raw != "" && !option
 	for i, part := range w.Parts {
 		bare = bare && bareText(part.Text, i == 0)
 	}
+	if bare {
+		return raw
+	}
 	var text strings.Builder
 	for _, part := range w.Parts {
-		switch {
-		case part.Variable != "":
+		if part.Variable != "" {
 			text.WriteString("${" + part.Variable + "}")
-		case bare:
-			text.WriteString(part.Text)
-		default:
-			text.WriteString(escape(part.Text))
+			continue
 		}
-	}
-	if bare {
-		return text.String()
+		text.WriteString(escape(part.Text))
 	}
 	return `"` + text.String() + `"`
 }
@@ -128,8 +136,11 @@ func bareText(text string, first bool) bool {
 	if first && text != "" && strings.ContainsRune("@#", rune(text[0])) {
 		return false
 	}
+	if strings.Contains(text, "${") {
+		return false
+	}
 	for _, char := range text {
-		if char == utf8.RuneError || !unicode.IsGraphic(char) || unicode.IsSpace(char) || strings.ContainsRune(`"'=$`, char) {
+		if char == utf8.RuneError || !unicode.IsGraphic(char) || unicode.IsSpace(char) || char == '"' || char == '\'' {
 			return false
 		}
 	}
