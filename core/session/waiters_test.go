@@ -1,0 +1,235 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"synod/core/session"
+)
+
+func newWaiters(countMax, bytesMax int) *session.Waiters[int] {
+	return session.NewWaiters[int](session.WaitersOptions{CountMax: countMax, BytesMax: bytesMax, RetryMillis: 500})
+}
+
+func request(sequence uint64, handle int, deadline int64) session.Request[int] {
+	return session.Request[int]{
+		Key: session.UpdateKey(first, sequence), Command: fmt.Appendf(nil, "command %d", sequence),
+		Digest: sequence, DeadlineMillis: deadline, Handle: handle,
+	}
+}
+
+func TestWaitersAnswerRetryAndExpire(t *testing.T) {
+	w := newWaiters(10, 1000)
+	for sequence := range uint64(3) {
+		joined, err := w.Register(1000, request(sequence+1, int(sequence+1), 2000+int64(sequence)))
+		if joined || err != nil {
+			t.Fatalf("joined %v, error %v", joined, err)
+		}
+	}
+	if joined, err := w.Register(1100, request(2, 22, 5000)); !joined || err != nil {
+		t.Errorf("the same command again: joined %v, error %v", joined, err)
+	}
+	if due := w.Retry(1499, 10, nil); len(due) != 0 {
+		t.Errorf("too early: %q", due)
+	}
+	if due := w.Retry(1500, 2, nil); fmt.Sprintf("%s", due) != "[command 1 command 2]" {
+		t.Errorf("due: %s", due)
+	}
+	if due := w.Retry(1500, 2, nil); fmt.Sprintf("%s", due) != "[command 3]" {
+		t.Errorf("due next: %s", due)
+	}
+	if next, ok := w.NextRetry(); next != 2000 || !ok {
+		t.Errorf("next retry at %d, %v", next, ok)
+	}
+	w.RetryAll(1600)
+	if due := w.Retry(1600, 10, nil); len(due) != 3 {
+		t.Errorf("after a change of leader: %s", due)
+	}
+	if handles := w.Applied(result(first, 1, session.OK), nil); !slices.Equal(handles, []int{1}) {
+		t.Errorf("answer %v", handles)
+	}
+	if handles := w.Applied(result(first, 1, session.OK), nil); len(handles) != 0 {
+		t.Errorf("answer twice: %v", handles)
+	}
+	if handles := w.Expire(2001, nil); !slices.Equal(handles, []int{2}) {
+		t.Errorf("expired %v", handles)
+	}
+	// The one who joined waits on, and its command is still sent again.
+	if due := w.Retry(2100, 10, nil); fmt.Sprintf("%s", due) != "[command 2 command 3]" {
+		t.Errorf("due after one of two expired: %s", due)
+	}
+	if handles := w.Expire(2002, nil); !slices.Equal(handles, []int{3}) {
+		t.Errorf("expired %v", handles)
+	}
+	if handles := w.Applied(result(first, 2, session.Stale), nil); !slices.Equal(handles, []int{22}) {
+		t.Errorf("answer %v", handles)
+	}
+	if w.Len() != 0 || w.Bytes() != 0 {
+		t.Errorf("%d requests, %d bytes are left", w.Len(), w.Bytes())
+	}
+}
+
+func TestWaitersAreBounded(t *testing.T) {
+	w := newWaiters(2, 20)
+	for _, c := range []struct {
+		request session.Request[int]
+		want    error
+	}{
+		{request(1, 1, 9000), nil},
+		{session.Request[int]{Key: session.UpdateKey(first, 1), Digest: 99}, session.ErrConflict},
+		{session.Request[int]{Key: session.UpdateKey(first, 2), Command: make([]byte, 12)}, session.ErrOverloaded},
+		{session.Request[int]{Key: session.UpdateKey(first, 2), Command: make([]byte, 11)}, nil},
+		{request(1, 1, 9000), session.ErrOverloaded},
+	} {
+		if _, err := w.Register(0, c.request); !errors.Is(err, c.want) {
+			t.Errorf("%+v: error %v, want %v", c.request, err, c.want)
+		}
+	}
+}
+
+func TestOpensWaitByToken(t *testing.T) {
+	w := newWaiters(10, 100)
+	token := session.Token{1, 15: 2}
+	if _, err := w.Register(0, session.Request[int]{Key: session.OpenKey(token), Handle: 7, DeadlineMillis: 10}); err != nil {
+		t.Fatal(err)
+	}
+	applied := session.Result{Session: first, Token: token, Status: session.OK}
+	if handles := w.Applied(applied, nil); !slices.Equal(handles, []int{7}) {
+		t.Errorf("answer %v", handles)
+	}
+}
+
+// waiting is one request of the plain model of Waiters.
+type waiting struct {
+	sequence uint64
+	handle   int
+	deadline int64
+}
+
+// TestWaitersModel holds the table against a plain list.
+func TestWaitersModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWaiters(50, 10_000)
+		var model []waiting
+		retry := map[uint64]int64{}
+		now, handles := int64(rapid.IntRange(0, 100_000).Draw(t, "start")), 0
+		sequence := rapid.Uint64Range(1, 20)
+		take := func(gone func(waiting) bool) (taken []int) {
+			model = slices.DeleteFunc(model, func(r waiting) bool {
+				if gone(r) {
+					taken = append(taken, r.handle)
+				}
+				return gone(r)
+			})
+			for s := range retry {
+				if !slices.ContainsFunc(model, func(r waiting) bool { return r.sequence == s }) {
+					delete(retry, s)
+				}
+			}
+			slices.Sort(taken)
+			return taken
+		}
+		expectHandles := func(got, want []int) {
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Fatalf("at %d: handles %v, want %v", now, got, want)
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"register": func(t *rapid.T) {
+				handles++
+				s := sequence.Draw(t, "sequence")
+				deadline := now + rapid.Int64Range(-10, 30_000).Draw(t, "deadline")
+				_, known := retry[s]
+				joined, err := w.Register(now, request(s, handles, deadline))
+				if full := len(model) == 50; full != (err != nil) || !full && joined != known {
+					t.Fatalf("%d wait, joined %v, error %v", len(model), joined, err)
+				} else if full {
+					return
+				}
+				model = append(model, waiting{s, handles, deadline})
+				if !known {
+					retry[s] = now + 500
+				}
+			},
+			"time": func(t *rapid.T) { now += rapid.SampledFrom([]int64{1, 7, 100, 9000, 50_000}).Draw(t, "millis") },
+			"applied": func(t *rapid.T) {
+				s := sequence.Draw(t, "sequence")
+				got := w.Applied(result(first, s, session.OK), nil)
+				expectHandles(got, take(func(r waiting) bool { return r.sequence == s }))
+			},
+			"expire": func(*rapid.T) {
+				expectHandles(w.Expire(now, nil), take(func(r waiting) bool { return r.deadline <= now }))
+			},
+			"retry": func(t *rapid.T) {
+				var want []string
+				for s, due := range retry {
+					if due <= now {
+						want = append(want, fmt.Sprintf("command %d", s))
+						retry[s] = now + 500
+					}
+				}
+				var got []string
+				for _, c := range w.Retry(now, 100, nil) {
+					got = append(got, string(c))
+				}
+				slices.Sort(want)
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Fatalf("at %d: due %v, want %v", now, got, want)
+				}
+			},
+			"leader": func(*rapid.T) {
+				w.RetryAll(now)
+				for s := range retry {
+					retry[s] = min(retry[s], now)
+				}
+			},
+			"": func(t *rapid.T) {
+				if w.Len() != len(model) {
+					t.Fatalf("%d wait, want %d", w.Len(), len(model))
+				}
+			},
+		})
+	})
+}
+
+func TestWaitersAllocateNothing(t *testing.T) {
+	w := newWaiters(100, 10_000)
+	command := []byte("command")
+	var handles []int
+	sequence := uint64(0)
+	allocations := testing.AllocsPerRun(2000, func() {
+		sequence++
+		now := int64(sequence)
+		_, _ = w.Register(now, session.Request[int]{
+			Key: session.UpdateKey(first, sequence), Command: command, DeadlineMillis: now + 2000,
+		})
+		handles = w.Applied(result(first, sequence, session.OK), w.Expire(now, handles[:0]))
+	})
+	if allocations > 0 || len(handles) != 1 {
+		t.Errorf("%v allocations for a request, %d answers", allocations, len(handles))
+	}
+}
+
+func BenchmarkWaiters(b *testing.B) {
+	w := newWaiters(2000, 1<<20)
+	command := make([]byte, 300)
+	var handles []int
+	sequence := uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		sequence++
+		now := int64(sequence / 20)
+		_, _ = w.Register(now, session.Request[int]{
+			Key: session.UpdateKey(first, sequence), Command: command, DeadlineMillis: now + 2000,
+		})
+		if sequence > 500 {
+			handles = w.Applied(result(first, sequence-500, session.OK), handles[:0])
+		}
+	}
+}
