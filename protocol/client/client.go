@@ -144,8 +144,7 @@ func (c *Client) Get(ctx context.Context, key []byte, options ...CallOption) (Va
 // Put stores a value under a key. Key and value are not kept. Options: [At],
 // [Retrying].
 func (c *Client) Put(ctx context.Context, key, value []byte, options ...CallOption) (Info, error) {
-	// PUT 1/8 The update gets its session and sequence and leaves with whatever waits.
-	// Next: daemon/gateway registers who waits for it.
+	// PUT 1/8 The update gets session and sequence and leaves with what waits. Next: the gateway registers its waiter.
 	if value == nil {
 		value = []byte{} // nil stands for a delete
 	}
