@@ -195,8 +195,8 @@ func TestDiskFullAtEveryWrite(t *testing.T) {
 	}
 }
 
-// killedThenPowerLost kills a process with a batch in the page cache only, opens the log, whose owner may answer by what
-// it has replayed, and then loses power.
+// killedThenPowerLost kills a process with a batch in the page cache only, opens the log, whose owner may answer by
+// what it has replayed, and then loses power.
 func killedThenPowerLost(t *testing.T, options Options) error {
 	fs := vfs.NewCrashableMem()
 	options.FS = fs

@@ -114,7 +114,8 @@ func TestFlipEveryByte(t *testing.T) {
 	}
 }
 
-// In a closed log every record is under at least two witnesses that lie apart: a lost stretch is refused wherever it is.
+// In a closed log every record is under at least two witnesses that lie apart: a lost stretch is refused wherever it
+// is.
 func TestZeroEveryStretch(t *testing.T) {
 	e := makeExample(t, 0, true)
 	for _, name := range e.files.names() {
@@ -206,7 +207,7 @@ func refusals() []refusal {
 		{"odd name", func(m image, n []string) { m["1.segment"] = m[n[0]] }, ErrForeign, []string{"1.segment"}},
 		{"poisoned", func(m image, _ []string) { m[poisonedName] = nil }, ErrPoisoned, []string{"POISONED", "refuses"}},
 		{"nothing left", func(m image, _ []string) { clear(m) }, ErrNotExist, []string{"no segment", "initialise"}},
-		{"other version", func(m image, n []string) { setVersion(m[n[0]], 2) }, ErrVersion, []string{"version 2, this program reads 1"}},
+		{"other version", func(m image, n []string) { setVersion(m[n[0]], 2) }, ErrVersion, []string{"has version 2"}},
 	}
 }
 

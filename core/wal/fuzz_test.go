@@ -9,8 +9,8 @@ import (
 )
 
 // FuzzOpen gives Open a log of one segment with any content. It must not panic or replay what does not check; what it
-// replays once it must replay again, from the segment it went on in. With mend the sums of headers are made right first,
-// so that the fuzzer gets behind them.
+// replays once it must replay again, from the segment it went on in. With mend the sums of headers are made right
+// first, so that the fuzzer gets behind them.
 func FuzzOpen(f *testing.F) {
 	first := segmentName(1)
 	for _, clean := range []bool{true, false} {
