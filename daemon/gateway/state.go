@@ -16,6 +16,7 @@ import (
 type state struct {
 	up      atomic.Bool
 	applied atomic.Uint64  // the last slot applied
+	changed atomic.Uint64  // the revision of the last update applied
 	views   sync.WaitGroup // of scans under way
 	mu      sync.RWMutex
 	machine *kv.Machine // nil while the learner is down
@@ -27,6 +28,7 @@ func (g *Gateway) Attach(machine *kv.Machine) {
 	g.state.mu.Lock()
 	g.state.machine = machine
 	g.state.applied.Store(machine.Applied())
+	g.state.changed.Store(machine.Revision())
 	g.state.mu.Unlock()
 	g.state.up.Store(true)
 }
@@ -63,6 +65,7 @@ func (g *Gateway) Apply(chosen []paxos.Entry) error {
 		return fmt.Errorf("state machine: %w", err)
 	}
 	g.state.applied.Store(machine.Applied())
+	g.state.changed.Store(machine.Revision())
 	g.answer(machine.Applied())
 	return nil
 }
@@ -111,3 +114,9 @@ func (g *Gateway) resultError(status session.Status) *protocol.Error {
 	failure.Replica = g.options.Identity.Replica
 	return failure
 }
+
+// Applied is the last slot applied here; it stays while the learner is down.
+func (g *Gateway) Applied() uint64 { return g.state.applied.Load() }
+
+// Revision is that of the last update applied here.
+func (g *Gateway) Revision() uint64 { return g.state.changed.Load() }

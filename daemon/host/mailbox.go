@@ -186,3 +186,10 @@ func entryBytes(entries []paxos.Entry) int {
 	}
 	return size
 }
+
+// isOpen reports whether the role is up.
+func (m *mailbox) isOpen() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.open
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"synod/core/config"
+	"synod/core/paxos"
+	"synod/daemon/fault"
+	"synod/daemon/host"
+	"synod/daemon/monitor"
+	"synod/protocol"
+)
+
+// Hello implements gateway.Operator.
+func (d *daemon) Hello(h protocol.Hello) protocol.HelloAnswer {
+	d.logger.Debug("operator says hello", "program", h.Program, "version", h.Version)
+	return protocol.HelloAnswer{
+		Cluster: d.self.Cluster.String(), Name: d.config.Cluster.Name, Replica: d.self.Self.String(),
+		Incarnation: uint64(d.self.Incarnation), Version: version(), Replicas: d.config.ReplicaIDs(),
+		Faults: d.config.Faults.Enabled, PID: os.Getpid(),
+	}
+}
+
+// Log implements gateway.Operator.
+func (d *daemon) Log() *monitor.Ring { return d.ring }
+
+// Status implements gateway.Operator: everything that people may want to know.
+func (d *daemon) Status() protocol.Status {
+	roles := d.host.Status()
+	proposer, acceptor, learner := &roles[0], &roles[1], &roles[2]
+	s := protocol.Status{
+		Replica: d.self.Self.String(), Incarnation: uint64(d.self.Incarnation),
+		Voted: uint64(acceptor.Agent.Voted), Chosen: uint64(learner.Agent.Chosen), Applied: uint64(learner.Agent.Applied),
+		Chaos: d.faults.Chaos(), Connections: d.gateway.Connections(), Version: version(),
+		UptimeMS: time.Since(d.started).Milliseconds(), LogSequence: d.ring.Last(), PID: os.Getpid(),
+	}
+	if leader := d.Leader(); leader != paxos.Everyone {
+		s.Leader = leader.String()
+	}
+	if b := acceptor.Agent.Ballot; !b.IsZero() {
+		s.Ballot = b.String()
+	}
+	for i := range roles {
+		s.Roles = append(s.Roles, roleStatus(&roles[i]))
+		s.Queues = append(s.Queues, protocol.QueueStatus{
+			Queue: roles[i].Kind.String(), Length: roles[i].Waiting, Limit: mailboxMessagesMax, Dropped: roles[i].Dropped,
+		})
+	}
+	s.Queues = append(s.Queues, protocol.QueueStatus{
+		Queue: "requests", Length: d.gateway.Waiting(), Limit: d.gateway.WaitingMax(), Dropped: d.counters.Overloaded.Load(),
+	}, protocol.QueueStatus{Queue: "proposals", Length: proposer.Agent.Queued, Dropped: proposer.Agent.Dropped})
+	for _, l := range d.links.Status() {
+		s.Peers = append(s.Peers, protocol.PeerStatus{
+			Replica: l.Replica.String(), Connected: l.Connected, RTTMicros: l.RTT.Microseconds(), LastHeard: l.LastHeard,
+		})
+	}
+	for _, f := range d.faults.Active() {
+		s.Faults = append(s.Faults, protocol.FaultStatus{
+			Fault: string(f.Kind) + " " + f.Role.String(), Owner: f.Owner, Since: f.Since, Until: f.Until,
+		})
+	}
+	syncs := d.syncs.Summary()
+	s.SyncMicros = protocol.Quantiles{P50: syncs.P50.Microseconds(), P99: syncs.P99.Microseconds()}
+	s.Requests.Updates, s.Requests.Reads, s.Requests.Failed = d.gateway.Served()
+	s.Applied, s.Revision, s.Flushed = max(s.Applied, d.gateway.Applied()), d.gateway.Revision(), d.flushed.Load()
+	return s
+}
+
+// roleStatus words a role's state: what its agent says, or why it is not there.
+func roleStatus(r *host.RoleStatus) protocol.RoleStatus {
+	s := protocol.RoleStatus{
+		Role: r.Kind.String(), State: string(r.State), Since: r.Since, Restarts: r.Restarts, Cause: r.Cause,
+	}
+	if r.State == host.StateUp {
+		s.State = r.Agent.State
+		if r.Agent.Reason != "" {
+			s.Cause = r.Agent.Reason
+		}
+	}
+	return s
+}
+
+// Role implements gateway.Operator.
+func (d *daemon) Role(m protocol.RoleControl) (protocol.Done, *protocol.Error) {
+	if err := m.Check(); err != nil {
+		return protocol.Done{}, d.refuse(protocol.CodeCorrupt, err)
+	}
+	var done []string
+	for _, role := range rolesNamed(m.Role) {
+		err := d.control(m, role)
+		switch {
+		case errors.Is(err, fault.ErrDisabled):
+			return protocol.Done{}, d.refuse(protocol.CodeDenied, err)
+		case err != nil && m.Role != "all":
+			return protocol.Done{}, d.refuse(protocol.CodeConflict, err)
+		case err == nil:
+			done = append(done, role.String())
+		}
+	}
+	if len(done) == 0 {
+		return protocol.Done{}, d.refuse(protocol.CodeConflict, fmt.Errorf("no role of %s could %s", d.self.Self, m.Action))
+	}
+	return protocol.Done{Text: fmt.Sprintf("%s %s of %s", m.Action, strings.Join(done, ", "), d.self.Self)}, nil
+}
+
+func (d *daemon) control(m protocol.RoleControl, role paxos.Roles) error {
+	life := time.Duration(m.ForMillis) * time.Millisecond
+	switch m.Action {
+	case protocol.ActionCrash:
+		return d.faults.Inject(fault.Fault{Role: role, Kind: fault.Crash, Owner: m.Owner}, life)
+	case protocol.ActionPause:
+		return d.faults.Inject(fault.Fault{Role: role, Kind: fault.Pause, Owner: m.Owner}, life)
+	case protocol.ActionRestart:
+		return d.faults.Restart(role, m.Owner)
+	default:
+		return d.faults.Heal(role, m.Owner)
+	}
+}
+
+func rolesNamed(name string) []paxos.Roles {
+	all := []paxos.Roles{paxos.RoleProposer, paxos.RoleAcceptor, paxos.RoleLearner}
+	for i, role := range all {
+		if role.String() == name {
+			return all[i : i+1]
+		}
+	}
+	return all
+}
+
+// Chaos implements gateway.Operator.
+func (d *daemon) Chaos(m protocol.ChaosControl) (protocol.Done, *protocol.Error) {
+	if !m.On {
+		if !d.faults.StopChaos(m.Owner) {
+			return protocol.Done{Text: fmt.Sprintf("chaos was off at %s", d.self.Self)}, nil
+		}
+		return protocol.Done{Text: fmt.Sprintf("chaos off at %s", d.self.Self)}, nil
+	}
+	schedule, err := d.chaosSchedule(m)
+	if err != nil {
+		return protocol.Done{}, d.refuse(protocol.CodeCorrupt, err)
+	}
+	if err := d.faults.StartChaos(schedule, m.Owner); err != nil {
+		return protocol.Done{}, d.refuse(protocol.CodeDenied, err)
+	}
+	return protocol.Done{Text: fmt.Sprintf("chaos on at %s, seed %d", d.self.Self, schedule.Seed)}, nil
+}
+
+// chaosSchedule is the configured schedule with what an operator wants changed.
+func (d *daemon) chaosSchedule(m protocol.ChaosControl) (fault.Schedule, error) {
+	schedule := d.schedule()
+	if m.Seed != 0 {
+		// Each replica draws its own failures, or all would fail together.
+		schedule.Seed = m.Seed + uint64(d.self.Self)
+	}
+	for name, want := range m.Roles {
+		roles := rolesNamed(name)
+		if len(roles) != 1 {
+			return schedule, fmt.Errorf("unknown role %q, use proposer, acceptor or learner", name)
+		}
+		const shortest = 10 // milliseconds
+		if want.EveryMillis < shortest || want.DownMinMillis < shortest || want.DownMaxMillis < want.DownMinMillis ||
+			want.DownMaxMillis > d.config.Faults.TTL.Milliseconds() || want.EveryMillis > dayMillis {
+			return schedule, fmt.Errorf("times of %s out of range: every %d ms, down %d to %d ms",
+				name, want.EveryMillis, want.DownMinMillis, want.DownMaxMillis)
+		}
+		for i := range schedule.Roles {
+			if schedule.Roles[i].Role == roles[0] {
+				schedule.Roles[i] = fault.RoleSchedule{
+					Role: roles[0], Every: time.Duration(want.EveryMillis) * time.Millisecond,
+					DownMin: time.Duration(want.DownMinMillis) * time.Millisecond,
+					DownMax: time.Duration(want.DownMaxMillis) * time.Millisecond,
+				}
+			}
+		}
+	}
+	return schedule, nil
+}
+
+const dayMillis = 24 * 60 * 60 * 1000
+
+// schedule is the configured one of this replica.
+func (d *daemon) schedule() fault.Schedule {
+	r := d.config.Faults.Random
+	part := func(role paxos.Roles, f config.RoleFaults) fault.RoleSchedule {
+		return fault.RoleSchedule{Role: role, Every: f.Every, DownMin: f.Down.Min, DownMax: f.Down.Max}
+	}
+	return fault.Schedule{Seed: r.Seed + uint64(d.self.Self), Roles: []fault.RoleSchedule{
+		part(paxos.RoleProposer, r.Proposer), part(paxos.RoleAcceptor, r.Acceptor), part(paxos.RoleLearner, r.Learner),
+	}}
+}
+
+func (d *daemon) refuse(code protocol.Code, err error) *protocol.Error {
+	return protocol.Refuse(code, d.self.Self, err.Error())
+}

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"synod/core/agent"
+	"synod/core/config"
+	"synod/core/kv"
+	"synod/core/paxos"
+	"synod/core/wal"
+	"synod/daemon/fault"
+	"synod/daemon/gateway"
+	"synod/daemon/host"
+	"synod/daemon/identity"
+	"synod/daemon/monitor"
+	"synod/daemon/peer"
+	"synod/daemon/store"
+	"synod/protocol"
+)
+
+// Limits of one role's mailbox.
+const (
+	mailboxMessagesMax = 16 << 10
+	mailboxBytesMax    = 64 << 20
+)
+
+// drainMax is how long a stop waits for requests under way.
+const drainMax = 10 * time.Second
+
+// settings are what a daemon is started with.
+type settings struct {
+	config   *config.Config
+	identity identity.Identity
+	dir      string // of the replica
+	logger   *slog.Logger
+	ring     *monitor.Ring
+	// fatal ends the process; it must not return in a product.
+	fatal func(host.Failure)
+}
+
+// daemon is one replica with all its parts.
+//
+//	clients ─ gateway ─┬─ host ─┬─ proposer
+//	                   │        ├─ acceptor ─ wal
+//	                   └────────┴─ learner ── kv ── store
+//	replicas ── peer ──────┘ │
+//	operators ─ gateway ── fault
+type daemon struct {
+	settings
+	self     paxos.Config
+	run      uint64 // random, of this start
+	started  time.Time
+	counters monitor.Counters
+	syncs    monitor.Latency
+	requests *monitor.Requests
+	host     *host.Host
+	links    *peer.Links
+	gateway  *gateway.Gateway
+	faults   *fault.Controller
+	flushed  atomic.Uint64 // slot that no crash of the learner takes back
+	leader   leaderSign
+	serving  sync.WaitGroup
+	admin    *admin
+}
+
+// newDaemon joins the parts; nothing runs before start, except the gateway's
+// clock.
+func newDaemon(s settings) *daemon {
+	d := &daemon{settings: s, run: random(), started: time.Now()}
+	d.self = paxos.Config{
+		Cluster: s.identity.Cluster, Self: s.identity.Replica, Replicas: len(s.config.Replicas),
+		Incarnation: s.identity.Incarnation,
+	}
+	speaks := protocol.Identity{
+		Cluster: d.self.Cluster, Replica: d.self.Self, Incarnation: d.self.Incarnation, Run: d.run,
+		Replicas: d.self.Replicas,
+	}
+	d.requests = monitor.NewRequests(s.logger, s.config.Log.Requests)
+	d.links = peer.New(peer.Options{
+		Identity: speaks, Addresses: d.peerAddresses(), Receive: d.receive, Down: d.linkDown,
+		Logger: s.logger, Counters: &d.counters,
+	})
+	d.host = host.New(host.Options{
+		Self: d.self.Self, Tick: s.config.Consensus.Tick,
+		Mailbox:  host.Limits{MessagesMax: mailboxMessagesMax, BytesMax: mailboxBytesMax},
+		Proposer: d.openProposer, Acceptor: d.openAcceptor, Learner: d.openLearner,
+		Remote: d.links, Observe: d.observe, Fatal: s.fatal,
+	})
+	d.faults = fault.New(fault.Options{
+		Enabled: s.config.Faults.Enabled, TTL: s.config.Faults.TTL, Host: d.host, Logger: s.logger,
+	})
+	d.gateway = gateway.New(gateway.Options{
+		Identity: speaks, Replica: d, Logger: s.logger, Requests: d.requests, Counters: &d.counters, Operator: d,
+	})
+	return d
+}
+
+// start runs everything: the roles, then the links, then the door for clients.
+// It owns the listeners, also when it fails.
+func (d *daemon) start(peers, clients net.Listener) error {
+	if err := d.host.Run(); err != nil {
+		return errors.Join(err, peers.Close(), clients.Close())
+	}
+	d.serving.Go(func() { d.serve(d.links.Serve, peers) })
+	d.links.Start()
+	d.serving.Go(func() { d.serve(d.gateway.Serve, clients) })
+	if d.config.Faults.Random.On {
+		return d.faults.StartChaos(d.schedule(), "configuration")
+	}
+	return nil
+}
+
+func (d *daemon) serve(serve func(net.Listener) error, listener net.Listener) {
+	if err := serve(listener); err != nil {
+		d.logger.Error("listener failed", "address", listener.Addr(), "error", err)
+	}
+}
+
+// stop ends everything in order: no new requests, answers to the old ones, then
+// roles and links. Everything is durable afterwards.
+func (d *daemon) stop() error {
+	d.faults.Close()
+	d.gateway.Drain(drainMax)
+	d.gateway.Close()
+	err := d.host.Close()
+	d.links.Close()
+	d.serving.Wait()
+	d.requests.Close()
+	return err
+}
+
+func (d *daemon) peerAddresses() map[paxos.ReplicaID]string {
+	addresses := map[paxos.ReplicaID]string{}
+	for _, r := range d.config.Replicas {
+		if id := paxos.ReplicaID(r.Number); id != d.self.Self {
+			addresses[id] = r.Peer
+		}
+	}
+	return addresses
+}
+
+// openProposer opens the proposer. It has no log: its random run makes its
+// ballots new.
+func (d *daemon) openProposer() (host.Agent, error) {
+	c := d.config.Consensus
+	return agent.NewProposer(d.self, paxos.ProposerOptions{
+		Run: random(), Seed: random(), HeartbeatTicks: c.HeartbeatTicks(), ElectionTicks: c.ElectionTicks(),
+		WindowMax: c.Window, BatchBytesMax: int(c.Batch),
+	}, agent.Options{}), nil
+}
+
+// acceptorOptions say where the acceptor's log lies.
+func (s *settings) acceptorOptions() agent.AcceptorOptions {
+	id := s.identity
+	return agent.AcceptorOptions{Log: wal.Options{
+		Dir:          filepath.Join(s.dir, identity.AcceptorDir),
+		SegmentBytes: int64(s.config.Storage.Segment), Background: true,
+		Identity: wal.Identity{
+			Cluster: id.Cluster, Replica: uint8(id.Replica), Incarnation: uint64(id.Incarnation),
+		},
+	}}
+}
+
+// openAcceptor replays the acceptor's log.
+func (d *daemon) openAcceptor() (host.Agent, error) {
+	options := d.acceptorOptions()
+	options.AroundSync = func(sync func() error) error {
+		begin := time.Now()
+		err := sync()
+		d.syncs.Add(time.Since(begin))
+		return err
+	}
+	opened, err := agent.OpenAcceptor(d.self, options)
+	if err != nil {
+		return nil, err
+	}
+	if status := opened.Status(); status.Reason != "" {
+		d.logger.Error("acceptor refuses to vote", "role", "acceptor", "reason", status.Reason)
+	}
+	return opened, nil
+}
+
+// openLearner opens the applied state and a learner that goes on after it.
+func (d *daemon) openLearner() (host.Agent, error) {
+	opened, err := store.Open(store.Options{
+		Dir: filepath.Join(d.dir, identity.StoreDir),
+		Report: func(err error) {
+			d.logger.Error("applied store", "role", "learner", "error", err)
+		},
+		Fatal: func(message string) {
+			d.fatal(host.Failure{Role: paxos.RoleLearner, Err: errors.New(message)})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	machine, err := kv.New(opened, kv.Options{Replica: int(d.self.Self)})
+	if err != nil {
+		opened.Abandon()
+		return nil, err
+	}
+	d.gateway.Attach(machine)
+	return agent.NewLearner(d.self, paxos.LearnerOptions{
+		Run: random(), Applied: paxos.Slot(machine.Applied()),
+	}, &sink{Gateway: d.gateway, daemon: d, store: opened}, agent.Options{}), nil
+}
+
+// sink is the state machine behind the learner: the gateway applies and answers.
+type sink struct {
+	*gateway.Gateway
+	daemon *daemon
+	store  *store.Store
+}
+
+// Close makes everything applied durable.
+func (s *sink) Close() error {
+	s.Detach()
+	return s.store.Close()
+}
+
+// Apply applies, answers, and looks how much is durable by now.
+func (s *sink) Apply(chosen []paxos.Entry) error {
+	if err := s.Gateway.Apply(chosen); err != nil {
+		return err
+	}
+	durable, err := s.store.Durable()
+	if err != nil {
+		return fmt.Errorf("applied store: %w", err)
+	}
+	s.daemon.flushed.Store(durable)
+	return nil
+}
+
+// Abandon is a crash: what is not durable is lost.
+func (s *sink) Abandon() {
+	s.Detach()
+	s.store.Abandon()
+}
+
+// receive takes messages of other replicas.
+func (d *daemon) receive(envelopes []paxos.Envelope) {
+	for i := range envelopes {
+		if envelopes[i].Message.Kind() == paxos.KindHeartbeat {
+			d.leader.heard(envelopes[i].From.Replica)
+		}
+	}
+	d.host.Receive(envelopes)
+}
+
+// linkDown tells the proposer that the leader may be gone.
+func (d *daemon) linkDown(replica paxos.ReplicaID) {
+	_ = d.host.Submit(paxos.Envelope{ // a hint: nothing depends on it
+		Cluster: d.self.Cluster, Incarnation: d.self.Incarnation,
+		From: paxos.Address{Replica: d.self.Self}, To: paxos.Address{Replica: d.self.Self, Roles: paxos.RoleProposer},
+		Message: &paxos.LinkDown{Replica: replica},
+	})
+}
+
+// observe logs what roles tell, and makes the gateway repeat what waits when
+// there is a new leader.
+func (d *daemon) observe(role paxos.Roles, events []paxos.Event) {
+	for i := range events {
+		e := &events[i]
+		level := slog.LevelInfo
+		switch e.Kind {
+		case paxos.EventLeading, paxos.EventFollowing:
+			d.gateway.LeaderChanged()
+		case paxos.EventDropped:
+			level = slog.LevelDebug
+		}
+		args := []any{"role", role.String()}
+		if !e.Ballot.IsZero() {
+			args = append(args, "ballot", e.Ballot.String())
+		}
+		if e.Slot != 0 {
+			args = append(args, "slot", uint64(e.Slot))
+		}
+		if e.Reason != "" {
+			args = append(args, "reason", e.Reason)
+		}
+		d.logger.Log(context.Background(), level, e.Kind.String(), args...)
+	}
+}
+
+// Submit implements gateway.Replica.
+func (d *daemon) Submit(e paxos.Envelope) error { return d.host.Submit(e) }
+
+// Forward implements gateway.Replica.
+func (d *daemon) Forward(e paxos.Envelope) { d.links.Send([]paxos.Envelope{e}) }
+
+// Proposing implements gateway.Replica.
+func (d *daemon) Proposing() bool { return d.host.Up(paxos.RoleProposer) }
+
+// Leader implements gateway.Replica: as the own proposer knows it, and while it
+// is down by the heartbeats that pass here.
+func (d *daemon) Leader() paxos.ReplicaID {
+	if proposer := d.host.Status()[0]; proposer.State == host.StateUp {
+		return proposer.Agent.Leader.Replica
+	}
+	return d.leader.within(d.config.Consensus.Election)
+}
+
+// Quorum implements gateway.Replica.
+func (d *daemon) Quorum() bool {
+	acceptors := d.links.AcceptorsHeard(d.config.Consensus.Election)
+	if own := d.host.Status()[1]; own.State == host.StateUp && own.Agent.Reason == "" {
+		acceptors++
+	}
+	return acceptors >= d.self.Majority()
+}
+
+// leaderSign remembers whose heartbeat came last.
+type leaderSign struct {
+	mu      sync.Mutex
+	replica paxos.ReplicaID
+	at      time.Time
+}
+
+func (l *leaderSign) heard(replica paxos.ReplicaID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.replica, l.at = replica, time.Now()
+}
+
+// within is the replica, if it was heard within the time; 0 else.
+func (l *leaderSign) within(limit time.Duration) paxos.ReplicaID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.at) > limit {
+		return paxos.Everyone
+	}
+	return l.replica
+}
+
+// random draws a number that is not zero and that nobody has drawn before.
+func random() uint64 {
+	for {
+		var raw [8]byte
+		if _, err := rand.Read(raw[:]); err != nil {
+			panic(fmt.Sprintf("no randomness: %v", err))
+		}
+		if n := binary.BigEndian.Uint64(raw[:]); n != 0 {
+			return n
+		}
+	}
+}
