@@ -214,3 +214,22 @@ func killedThenPowerLost(t *testing.T, options Options) error {
 }
 
 func TestKilledThenPowerLost(t *testing.T) { must(t, killedThenPowerLost(t, testOptions(nil))) }
+
+// rolledThenPowerLost loses power after a synced batch in a segment that was begun for it: its name must be durable.
+func rolledThenPowerLost(t *testing.T, options Options) error {
+	fs := vfs.NewCrashableMem()
+	options.FS = fs
+	s := &script{options: options}
+	if err := s.play("create append sync big sync"); err != nil {
+		return err
+	}
+	options.FS = power(t, fs).least.fs(t)
+	log, all, err := replayAll(options)
+	if err != nil {
+		return err
+	}
+	log.Abandon()
+	return s.model.accept(all)
+}
+
+func TestRolledThenPowerLost(t *testing.T) { must(t, rolledThenPowerLost(t, testOptions(nil))) }

@@ -16,6 +16,7 @@ func TestNoMutantSurvives(t *testing.T) {
 	}{
 		{mutant.M31, damageInTheMiddle},
 		{mutant.M33, crashEverywhere},
+		{mutant.M33, rolledThenPowerLost},
 		{mutant.M39, killedThenPowerLost},
 	} {
 		if err := m.kill(t, testOptions(nil)); err != nil {
