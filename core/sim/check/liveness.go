@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 
-	"synod/core/kv"
 	"synod/core/paxos"
 )
 
@@ -108,34 +107,3 @@ func (w *liveness) Finish() error {
 	}
 	return nil
 }
-
-// linearizable is S10b: the history of the clients alone, judged by porcupine.
-type linearizable struct {
-	history  []*Operation
-	executed map[uint64]bool
-	sessions map[submission]uint64
-}
-
-func (*linearizable) Name() string { return "linearizable" }
-
-func (w *linearizable) Watch(e *Event) error {
-	switch e.Kind {
-	case Invoked:
-		if !e.Operation.Stale {
-			w.history = append(w.history, e.Operation)
-		}
-	case Submitted:
-		if w.sessions == nil {
-			w.sessions, w.executed = map[submission]uint64{}, map[uint64]bool{}
-		}
-		w.sessions[submission{e.Session, e.Sequence}] = e.Operation.ID
-	case Executed:
-		if isExecution(e) && (e.Command.Op == kv.Put || e.Command.Op == kv.Delete) {
-			key := submission{e.Command.Update.Session, e.Command.Update.Sequence}
-			w.executed[w.sessions[key]] = true
-		}
-	}
-	return nil
-}
-
-func (w *linearizable) Finish() error { return Linearizable(w.history, w.executed) }

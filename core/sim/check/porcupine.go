@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/anishathalye/porcupine"
@@ -24,21 +23,60 @@ const (
 // ErrUndecided: the judge ran out of time or of room. That is no pass.
 var ErrUndecided = errors.New("cannot tell whether the history is linearizable")
 
-// register is the state of one key, as the judge sees it.
+// linearizable is S10b: the history of the clients alone, judged by porcupine.
+type linearizable struct {
+	history  []*Operation
+	executed map[uint64]Time
+	sessions map[submission]uint64
+}
+
+func (*linearizable) Name() string { return "linearizable" }
+
+func (w *linearizable) Watch(e *Event) error {
+	switch e.Kind {
+	case Invoked:
+		if !e.Operation.Stale {
+			w.history = append(w.history, e.Operation)
+		}
+	case Submitted:
+		if w.sessions == nil {
+			w.sessions, w.executed = map[submission]uint64{}, map[uint64]Time{}
+		}
+		w.sessions[submission{e.Session, e.Sequence}] = e.Operation.ID
+	case Executed:
+		if !isExecution(e) {
+			return nil
+		}
+		id := w.sessions[submission{e.Command.Update.Session, e.Command.Update.Sequence}]
+		if _, again := w.executed[id]; !again {
+			w.executed[id] = e.At
+		}
+	}
+	return nil
+}
+
+func (w *linearizable) Finish() error { return Linearizable(w.history, w.executed) }
+
+// register is the state of one key, as the judge sees it. Clients see revisions, and
+// revisions grow, so they are a part of it; that leaves few orders to try.
 type register struct {
 	exists bool
 	value  string
+	// revision is that of the last change; if it is not exact, a lower bound.
+	revision uint64
+	exact    bool
 }
 
-// Linearizable judges a history of puts, deletes and gets, key by key. executed
-// tells which updates are in the log; it is asked only about those whose clients
-// do not know, because an update that never happened would cost the judge most.
-// Unknown updates that are in the log are taken to last for ever.
-func Linearizable(history []*Operation, executed map[uint64]bool) error {
+// Linearizable judges a history of puts, deletes and gets, key by key. Of the log it
+// knows one thing: executed tells when an update was first executed anywhere. It is
+// asked only about updates of whose outcome their clients know nothing, because to
+// try such an update at all later times would cost the judge most: one that is not
+// in the log is left out, any other has ended when it was executed.
+func Linearizable(history []*Operation, executed map[uint64]Time) error {
 	byKey := map[string][]porcupine.Operation{}
 	keys := []string{}
 	for _, o := range history {
-		end, use := interval(o, executed[o.ID])
+		end, use := interval(o, executed)
 		if !use {
 			continue
 		}
@@ -59,14 +97,12 @@ func Linearizable(history []*Operation, executed map[uint64]bool) error {
 }
 
 // interval is when the operation ended, and whether it counts at all.
-func interval(o *Operation, executed bool) (int64, bool) {
-	switch {
-	case o.Outcome == Done:
+func interval(o *Operation, executed map[uint64]Time) (int64, bool) {
+	if o.Outcome == Done {
 		return int64(o.Returned), true
-	case o.Op == Get || !executed:
-		return 0, false
 	}
-	return math.MaxInt64, true
+	at, known := executed[o.ID]
+	return int64(at), known
 }
 
 func judge(key string, history []porcupine.Operation) error {
@@ -85,13 +121,32 @@ func judge(key string, history []porcupine.Operation) error {
 
 func step(before, input, _ any) (bool, any) {
 	r, o := before.(register), input.(*Operation)
-	switch o.Op {
-	case kv.Put:
-		return true, register{true, o.Value}
-	case kv.Delete:
-		return true, register{}
+	if o.Op == Get {
+		return r.read(o)
 	}
-	return o.Found == r.exists && o.Read == r.value, before
+	after := register{exists: o.Op == kv.Put, value: o.Value, revision: r.revision}
+	if o.Outcome != Done {
+		return true, after
+	}
+	after.revision, after.exact = o.Revision, true
+	return r.revision < o.Revision, after
+}
+
+// read tells whether the get may be answered from this state. What it saw makes the
+// revision exact.
+func (r register) read(o *Operation) (bool, any) {
+	if o.Found != r.exists || o.Read != r.value {
+		return false, r
+	}
+	if !o.Found {
+		return true, r
+	}
+	if r.exact {
+		return o.Revision == r.revision, r
+	}
+	after := r
+	after.revision, after.exact = o.Revision, true
+	return r.revision < o.Revision, after
 }
 
 // overlap is the largest number of operations that are under way at one time.
