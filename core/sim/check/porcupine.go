@@ -26,7 +26,7 @@ var ErrUndecided = errors.New("cannot tell whether the history is linearizable")
 // linearizable is S10b: the history of the clients alone, judged by porcupine.
 type linearizable struct {
 	history  []*Operation
-	executed map[uint64]Time
+	executed map[uint64]Execution
 	sessions map[submission]uint64
 }
 
@@ -40,7 +40,7 @@ func (w *linearizable) Watch(e *Event) error {
 		}
 	case Submitted:
 		if w.sessions == nil {
-			w.sessions, w.executed = map[submission]uint64{}, map[uint64]Time{}
+			w.sessions, w.executed = map[submission]uint64{}, map[uint64]Execution{}
 		}
 		w.sessions[submission{e.Session, e.Sequence}] = e.Operation.ID
 	case Executed:
@@ -49,7 +49,7 @@ func (w *linearizable) Watch(e *Event) error {
 		}
 		id := w.sessions[submission{e.Command.Update.Session, e.Command.Update.Sequence}]
 		if _, again := w.executed[id]; !again {
-			w.executed[id] = e.At
+			w.executed[id] = Execution{e.At, e.Result.Revision}
 		}
 	}
 	return nil
@@ -57,34 +57,42 @@ func (w *linearizable) Watch(e *Event) error {
 
 func (w *linearizable) Finish() error { return Linearizable(w.history, w.executed) }
 
+// Execution is when an update was first executed anywhere, and the revision it made.
+type Execution struct {
+	At       Time
+	Revision uint64
+}
+
 // register is the state of one key, as the judge sees it. Clients see revisions, and
 // revisions grow, so they are a part of it; that leaves few orders to try.
 type register struct {
-	exists bool
-	value  string
-	// revision is that of the last change; if it is not exact, a lower bound.
+	exists   bool
+	value    string
 	revision uint64
-	exact    bool
 }
 
-// Linearizable judges a history of puts, deletes and gets, key by key. Of the log it
-// knows one thing: executed tells when an update was first executed anywhere. It is
+// Linearizable judges a history of puts, deletes and gets, key by key. The log is
 // asked only about updates of whose outcome their clients know nothing, because to
 // try such an update at all later times would cost the judge most: one that is not
 // in the log is left out, any other has ended when it was executed.
-func Linearizable(history []*Operation, executed map[uint64]Time) error {
+func Linearizable(history []*Operation, executed map[uint64]Execution) error {
 	byKey := map[string][]porcupine.Operation{}
 	keys := []string{}
 	for _, o := range history {
-		end, use := interval(o, executed)
-		if !use {
-			continue
+		call := called{o.Op, register{o.Op == kv.Put || o.Found, o.Value + o.Read, o.Revision}}
+		end := o.Returned
+		if o.Outcome != Done {
+			execution, known := executed[o.ID]
+			if !known {
+				continue
+			}
+			end, call.register.revision = execution.At, execution.Revision
 		}
 		if byKey[o.Key] == nil {
 			keys = append(keys, o.Key)
 		}
 		byKey[o.Key] = append(byKey[o.Key], porcupine.Operation{
-			ClientId: o.Client, Input: o, Call: int64(o.Invoked), Output: o, Return: end,
+			ClientId: o.Client, Input: call, Call: int64(o.Invoked), Return: int64(end),
 		})
 	}
 	slices.Sort(keys)
@@ -96,13 +104,10 @@ func Linearizable(history []*Operation, executed map[uint64]Time) error {
 	return nil
 }
 
-// interval is when the operation ended, and whether it counts at all.
-func interval(o *Operation, executed map[uint64]Time) (int64, bool) {
-	if o.Outcome == Done {
-		return int64(o.Returned), true
-	}
-	at, known := executed[o.ID]
-	return int64(at), known
+// called is an operation with what it made of the key's state, or what it saw of it.
+type called struct {
+	op       kv.Op
+	register register
 }
 
 func judge(key string, history []porcupine.Operation) error {
@@ -120,33 +125,11 @@ func judge(key string, history []porcupine.Operation) error {
 }
 
 func step(before, input, _ any) (bool, any) {
-	r, o := before.(register), input.(*Operation)
-	if o.Op == Get {
-		return r.read(o)
+	r, c := before.(register), input.(called)
+	if c.op != Get {
+		return r.revision < c.register.revision, c.register
 	}
-	after := register{exists: o.Op == kv.Put, value: o.Value, revision: r.revision}
-	if o.Outcome != Done {
-		return true, after
-	}
-	after.revision, after.exact = o.Revision, true
-	return r.revision < o.Revision, after
-}
-
-// read tells whether the get may be answered from this state. What it saw makes the
-// revision exact.
-func (r register) read(o *Operation) (bool, any) {
-	if o.Found != r.exists || o.Read != r.value {
-		return false, r
-	}
-	if !o.Found {
-		return true, r
-	}
-	if r.exact {
-		return o.Revision == r.revision, r
-	}
-	after := r
-	after.revision, after.exact = o.Revision, true
-	return r.revision < o.Revision, after
+	return r.exists == c.register.exists && (!r.exists || r == c.register), before
 }
 
 // overlap is the largest number of operations that are under way at one time.
