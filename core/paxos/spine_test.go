@@ -18,7 +18,9 @@ type spine struct {
 
 type noArchive struct{}
 
-func (noArchive) Load(s Slot) Value { panic(fmt.Sprint("nothing was evicted, but slot ", s, " is loaded")) }
+func (noArchive) Load(s Slot) Value {
+	panic(fmt.Sprint("nothing was evicted, but slot ", s, " is loaded"))
+}
 
 func newSpine(n int) *spine {
 	s := &spine{roles: map[Address]Role{}, learned: map[ReplicaID][]Entry{}, reads: map[ReplicaID][]ReadDone{}}
