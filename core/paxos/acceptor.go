@@ -283,7 +283,7 @@ func (a *Acceptor) onChosenRuns(e *Envelope, m *ChosenRuns) {
 		return
 	}
 	for _, run := range m.Runs {
-		if run.First == 0 || run.Last < run.First {
+		if !run.possible() {
 			continue
 		}
 		a.learn(run)

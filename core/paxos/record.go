@@ -93,7 +93,33 @@ func DecodeRecord(b []byte) (Record, error) {
 	if d.failed || len(d.rest) > 0 {
 		return Record{}, fmt.Errorf("%w: kind %d, %d bytes do not parse", ErrRecord, r.Kind, len(b))
 	}
+	if !r.possible() {
+		return Record{}, fmt.Errorf("%w: kind %d says what no acceptor says", ErrRecord, r.Kind)
+	}
 	return r, nil
+}
+
+// possible reports whether an acceptor may have written the record.
+func (r *Record) possible() bool {
+	switch r.Kind {
+	case RecordBorn:
+		return r.Incarnation > 0
+	case RecordPromised:
+		return !r.Ballot.IsZero()
+	case RecordVoted:
+		return !r.Ballot.IsZero() && r.Slot > 0
+	}
+	for _, run := range r.Runs {
+		if !run.possible() {
+			return false
+		}
+	}
+	return true
+}
+
+// possible reports whether the run speaks about slots and proves something.
+func (r ChosenRun) possible() bool {
+	return !r.Ballot.IsZero() && 0 < r.First && r.First <= r.Last
 }
 
 // ballotRunBytes: the run is random, so a varint would only lengthen it.
