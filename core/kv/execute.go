@@ -9,8 +9,6 @@ import (
 
 // execute runs one command, the index-th of the current slot, if its session
 // allows.
-//
-// PUT 7/8 once per session and sequence. Next: daemon/gateway wakes the waiter.
 func (m *Machine) execute(c *Command, index uint32) session.Result {
 	switch c.Op {
 	case Open:

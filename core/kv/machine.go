@@ -191,6 +191,8 @@ func (m *Machine) Durable() (uint64, error) { return m.store.Durable() }
 // answers every later call with the same error. ErrMalformed and
 // ErrUnknownOperation mean a value that this program cannot execute; to skip it
 // would make this replica differ from the others. Slots out of order panic.
+//
+// PUT 7/8 execute once per session and sequence. Next: daemon/gateway wakes the waiter.
 func (m *Machine) ApplyBatch(entries []Entry, results []session.Result) ([]session.Result, error) {
 	if m.failed != nil {
 		return results, m.failed

@@ -121,6 +121,10 @@ func (v *snapshot) Get(key, dst []byte) ([]byte, bool, error) {
 }
 
 func (v *snapshot) Ascend(lower, upper []byte, visit func(key, value []byte) bool) error {
+	if len(lower) == 0 {
+		// For Pebble only nil is "no bound".
+		lower = nil
+	}
 	rows, err := v.state.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return v.wrap(err)

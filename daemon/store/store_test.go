@@ -3,8 +3,10 @@ package store
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -316,4 +318,16 @@ func expect(t *testing.T, s *Store, key, want string) {
 	if err != nil || !found || string(value) != want {
 		t.Fatalf("get %s: %q, found %v, error %v; want %q", key, value, found, err, want)
 	}
+}
+
+// TestMain makes random tests shorter unless told otherwise: each check opens and
+// crashes Pebble several times. A soak gives -rapid.checks itself.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	if !asked {
+		_ = flag.Set("rapid.checks", "25")
+	}
+	os.Exit(m.Run())
 }
