@@ -100,3 +100,19 @@ type Progress struct {
 
 // ErrPrepare says that the keys could not be written; nothing was measured.
 var ErrPrepare = errors.New("write the keys before measuring")
+
+// String gives the progress on one line.
+func (p Progress) String() string {
+	text := fmt.Sprintf("%-8s %4.0f s", p.Phase, p.Elapsed.Seconds())
+	if p.Whole > 0 {
+		text = fmt.Sprintf("%-8s %4.0f of %.0f s", p.Phase, p.Elapsed.Seconds(), p.Whole.Seconds())
+	}
+	text += fmt.Sprintf("   %8.0f a second", p.Rate)
+	if p.Phase == Preparing {
+		text += fmt.Sprintf("   %d keys", p.Done)
+	}
+	if p.Errors > 0 {
+		text += fmt.Sprintf("   %d failed", p.Errors)
+	}
+	return text
+}

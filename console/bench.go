@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"runtime/pprof"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"synod/console/command"
+	"synod/console/feed"
+	"synod/console/load"
+	"synod/protocol/client"
+)
+
+type benchFlags struct {
+	load.Options
+	mix       string
+	json      bool
+	endpoints string
+	profile   string
+}
+
+// benchGarbage trades memory, of which a load generator needs little, for processor time that the servers need.
+const benchGarbage = 400
+
+func (p *program) benchCommand() *cobra.Command {
+	f := &benchFlags{}
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "measure rate and latency with a closed loop of clients",
+		Long: "Every client sends its next request when the one before has ended. Clients share the connections, connections are\n" +
+			"spread over the replicas. All keys (16 bytes) are written once before, unless --prepare=false. Only what is answered in\n" +
+			"the measured time counts. --json prints one last line for programs; all else goes to standard error then.",
+		Example: "  synod bench --clients 256 --mix put\n  synod bench --mix get --prepare=false --duration 30s --json\n" +
+			"  synod bench --endpoints 10.0.0.1:7101,10.0.0.2:7101",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return p.bench(c.Context(), f) },
+	}
+	set := c.Flags()
+	set.IntVar(&f.Clients, "clients", 64, "clients, each with one request in flight")
+	set.IntVar(&f.Connections, "connections", 10, "connections that the clients share")
+	set.StringVar(&f.mix, "mix", string(load.Mixed), "put, get or mixed (half each)")
+	set.IntVar(&f.ValueSize, "value-size", 256, "bytes of a value")
+	set.IntVar(&f.Keys, "keys", 100_000, "number of keys")
+	set.BoolVar(&f.Prepare, "prepare", true, "write all keys once before")
+	set.DurationVar(&f.Warmup, "warmup", 3*time.Second, "time before the measurement")
+	set.DurationVar(&f.Duration, "duration", 10*time.Second, "time of the measurement")
+	set.BoolVar(&f.json, "json", false, "print the result as one line of JSON")
+	set.StringVar(&f.endpoints, "endpoints", "", "host:port of servers, with commas, instead of a configuration")
+	set.StringVar(&f.profile, "cpuprofile", "", "write a profile of this program to the file")
+	return c
+}
+
+// bench is `synod bench`.
+func (p *program) bench(ctx context.Context, f *benchFlags) error {
+	f.Mix, f.Seed = load.Mix(f.mix), p.flags.seed
+	if err := f.Check(); err != nil {
+		return &usageError{err}
+	}
+	dial, err := p.benchDial(f)
+	if err != nil {
+		return err
+	}
+	debug.SetGCPercent(benchGarbage)
+	if f.profile != "" {
+		stop, err := profile(f.profile)
+		if err != nil {
+			return &usageError{err}
+		}
+		defer stop()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer p.signals.catch(cancel, cancel)()
+	ports := load.Ports{Dial: dial, Kind: func(err error) string {
+		kind, _, _ := feed.Describe(err)
+		return string(kind)
+	}}
+	if terminal(p.stderr) {
+		ports.Progress = func(progress load.Progress) { fmt.Fprintln(p.stderr, progress) }
+	}
+	result, err := load.Run(ctx, f.Options, ports)
+	if err != nil {
+		return &exitError{p.signals.code(command.ExitFailed), err}
+	}
+	if f.json {
+		fmt.Fprint(p.stderr, result)
+		fmt.Fprintln(p.stdout, result.JSON())
+	} else {
+		fmt.Fprint(p.stdout, result)
+	}
+	if p.code = p.signals.code(command.ExitOK); result.Ops == 0 && p.code == command.ExitOK {
+		p.code = command.ExitFailed
+	}
+	return nil
+}
+
+// profile begins to write a profile of the processor's time.
+func profile(name string) (stop func(), err error) {
+	file, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, err
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = file.Close() // a profile that is cut short shows itself
+	}, nil
+}
+
+// benchDial gives the way to open connection number n: each prefers one replica, in turn, and moves on if that fails.
+func (p *program) benchDial(f *benchFlags) (func(context.Context, int) (load.Client, error), error) {
+	if f.endpoints != "" {
+		addresses := strings.Split(f.endpoints, ",")
+		for i, address := range addresses {
+			if addresses[i] = strings.TrimSpace(address); addresses[i] == "" {
+				return nil, usagef("--endpoints must be host:port with commas between them, not %s", command.Quote(f.endpoints))
+			}
+		}
+		return func(ctx context.Context, number int) (load.Client, error) {
+			return openBenchClient(ctx, []client.Endpoint{{Address: addresses[number%len(addresses)]}})
+		}, nil
+	}
+	t, err := p.target()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, number int) (load.Client, error) {
+		if t.config == nil {
+			return openBenchClient(ctx, t.endpoints)
+		}
+		return openBenchClient(ctx, t.endpoints, client.WithReplica(t.endpoints[number%len(t.endpoints)].Replica))
+	}, nil
+}
+
+// benchClient is a client library's client as the generator wants it.
+type benchClient struct{ library *client.Client }
+
+func openBenchClient(ctx context.Context, endpoints []client.Endpoint, options ...client.Option) (load.Client, error) {
+	library, err := client.Open(ctx, endpoints, options...)
+	if err != nil {
+		return nil, err
+	}
+	return benchClient{library}, nil
+}
+
+func (c benchClient) Put(ctx context.Context, key, value []byte) error {
+	_, err := c.library.Put(ctx, key, value)
+	return err
+}
+
+func (c benchClient) Get(ctx context.Context, key []byte) (bool, error) {
+	value, err := c.library.Get(ctx, key)
+	return value.Found, err
+}
+
+func (c benchClient) Close() error { return c.library.Close() }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}

@@ -1,0 +1,7 @@
+// Package feed is the console's only way out: it implements the ports of package command over protocol/client, and
+// watches the replicas for the screen.
+//
+//	Cluster    requests to the store             (command.Cluster)
+//	Operators  status, roles, random faults      (command.Operator)
+//	Watch      what all replicas say, as a snapshot that can be taken at any time without waiting
+package feed
