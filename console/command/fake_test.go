@@ -135,7 +135,7 @@ func (c *fakeCluster) Status(_ context.Context, replica string) (Status, error) 
 	for _, role := range roleNames {
 		state := c.roles[replica+"."+role]
 		if state == "" {
-			state = RoleRunning
+			state = "normal"
 		}
 		status.Roles = append(status.Roles, RoleStatus{Role: role, State: state})
 	}
@@ -148,7 +148,7 @@ func (c *fakeCluster) Role(_ context.Context, order RoleOrder) error {
 	text := fmt.Sprintf("%s %s %s %v", order.Action, order.Replica, order.Role, order.For)
 	c.orders = append(c.orders, text)
 	state := map[RoleAction]string{
-		CrashRole: RoleDown, RestartRole: RoleRunning, PauseRole: RolePaused, ResumeRole: RoleRunning,
+		CrashRole: "down", RestartRole: "normal", PauseRole: "paused", ResumeRole: "normal",
 	}[order.Action]
 	for _, role := range roleNames {
 		if order.Role == "" || order.Role == role {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -108,20 +109,20 @@ type Cluster interface {
 	Do(ctx context.Context, request Request) Reply
 }
 
-// Role states of [RoleStatus].
-const (
-	RoleRunning = "running"
-	RolePaused  = "paused"
-	RoleDown    = "down"
-)
+// idleStates are the states in which a role does not do its work. Any other word, such as "leading" or "normal", is that
+// of a role that works.
+var idleStates = []string{"", "down", "paused", "refusing", "recovering"}
 
-// RoleStatus is the state of one role of a replica.
+// RoleStatus is the state of one role of a replica, in the words of the replica.
 type RoleStatus struct {
 	Role     string // "proposer", "acceptor" or "learner"
-	State    string // RoleRunning, RolePaused, RoleDown or another word, which then counts as not running
+	State    string
 	Restarts int
-	Cause    string // of the last stop; empty if it never stopped
+	Cause    string // of the state; empty if there is nothing to explain
 }
+
+// Works tells whether the role does its work.
+func (r *RoleStatus) Works() bool { return !slices.Contains(idleStates, r.State) }
 
 // Status is what a replica tells about itself.
 type Status struct {
@@ -173,7 +174,7 @@ type Operator interface {
 	Status(ctx context.Context, replica string) (Status, error)
 	Role(ctx context.Context, order RoleOrder) error
 	Chaos(ctx context.Context, order ChaosOrder) error
-	// Heal ends all injected faults of a replica, the random ones too.
+	// Heal ends all injected faults of a replica and switches its random faults off.
 	Heal(ctx context.Context, replica string) error
 }
 

@@ -100,7 +100,7 @@ func written(c *call) string {
 		if v.quoted {
 			words = append(words, cut(Quote(v.text)))
 		} else {
-			words = append(words, escape(v.text))
+			words = append(words, Visible(v.text))
 		}
 	}
 	if alive, ok := c.options["alive"]; ok {
@@ -209,7 +209,7 @@ func (e *Executor) assert(ctx context.Context, f *frame, c *call) bool {
 		return e.judge(f, c, e.differing(ctx, f, c, want.text))
 	}
 	_, missing := holds(want, e.look(ctx, f.limit(c)))
-	return e.judge(f, c, missing)
+	return e.judge(f, c, Visible(missing))
 }
 
 // differing reads a key at every replica and says which one answers differently; "" if none does.

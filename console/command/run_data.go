@@ -269,7 +269,7 @@ func (e *Executor) count(result Result) {
 func failureNote(result Result) string {
 	fate := string(result.Reply.Failure)
 	switch {
-	case result.Reply.Outcome == NotSent:
+	case result.Reply.Failure == Unreachable:
 		fate = "not sent"
 	case result.Reply.Outcome == Unknown && result.Verb != string(Get) && result.Verb != string(Scan):
 		fate += ", outcome unknown"
@@ -280,7 +280,7 @@ func failureNote(result Result) string {
 	}
 	text := cut(result.Command) + to + ": " + fate
 	if result.Reply.Err != nil {
-		text += ": " + escape(result.Reply.Err.Error())
+		text += ": " + Visible(result.Reply.Err.Error())
 	}
 	return text
 }

@@ -100,14 +100,14 @@ func (e *Executor) confirm(ctx context.Context, f *frame, c *call, target RoleTa
 	if len(e.grammar.replicas) > 1 && after < before && after < majority {
 		return e.severe(ctx, f, Danger{
 			Command: shown(c), Type: e.settings.ClusterName,
-			Effect: fmt.Sprintf("leaves %d of %d acceptors and %d make a majority, writes would stop",
+			Effect: fmt.Sprintf("leaves %d of %d acceptors where %d are a majority, so writes would stop",
 				after, len(e.grammar.replicas), majority),
 		})
 	}
 	if c.verb.Name == string(PauseRole) {
 		return nil
 	}
-	return e.moderate(ctx, f, Danger{Command: shown(c), Effect: "stops working roles; the others go on"})
+	return e.moderate(ctx, f, Danger{Command: shown(c), Effect: "stops roles that are at work"})
 }
 
 // acceptors counts those that vote now and those that would after the command.
@@ -138,14 +138,14 @@ func (e *Executor) severe(ctx context.Context, f *frame, danger Danger) error {
 	if name == "" {
 		name = "NAME"
 	}
-	return fmt.Errorf(`this %s: to do it all the same give --confirm=%s or "set confirm=%s"`, danger.Effect, name, name)
+	return fmt.Errorf("it %s; to do it all the same give --confirm=%s, in a file: set confirm=%s", danger.Effect, name, name)
 }
 
 func (e *Executor) moderate(ctx context.Context, f *frame, danger Danger) error {
 	if e.settings.Yes || e.named(f) || e.ports.Ask != nil && e.ports.Ask(ctx, danger) {
 		return nil
 	}
-	return fmt.Errorf("this %s: give --yes to do it without being asked", danger.Effect)
+	return fmt.Errorf("it %s; give --yes to do it without being asked", danger.Effect)
 }
 
 func (e *Executor) process(ctx context.Context, f *frame, c *call) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,24 +24,22 @@ func (l *look) alive() bool {
 	if l.err != nil {
 		return false
 	}
-	for _, role := range l.status.Roles {
-		if role.State != RoleRunning {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(l.status.Roles, func(role RoleStatus) bool { return !role.Works() })
 }
 
 // votes tells whether the replica's acceptor takes part.
-func (l *look) votes() bool { return l.err == nil && l.role("acceptor") == RoleRunning }
+func (l *look) votes() bool {
+	role := l.role("acceptor")
+	return l.err == nil && role.Works()
+}
 
-func (l *look) role(name string) string {
-	for _, role := range l.status.Roles {
-		if role.Role == name {
-			return role.State
-		}
+// role finds a role; one that the replica does not mention has no state.
+func (l *look) role(name string) RoleStatus {
+	at := slices.IndexFunc(l.status.Roles, func(role RoleStatus) bool { return role.Role == name })
+	if at < 0 {
+		return RoleStatus{Role: name}
 	}
-	return RoleDown
+	return l.status.Roles[at]
 }
 
 // known lists the replicas. If their ids are not known, there is only the one server that we are connected to, and the
@@ -116,13 +115,13 @@ func (e *Executor) status(ctx context.Context, f *frame, c *call) bool {
 	for _, answer := range e.look(ctx, f.limit(c), only...) {
 		if answer.err != nil {
 			failed++
-			rows = append(rows, []string{answer.replica, "no answer: " + cut(escape(answer.err.Error()))})
+			rows = append(rows, []string{answer.replica, "no answer: " + cut(Visible(answer.err.Error()))})
 			continue
 		}
 		s := answer.status
 		rows = append(rows, []string{
 			answer.replica, roleWord(&answer, "proposer"), roleWord(&answer, "acceptor"), roleWord(&answer, "learner"),
-			orDash(escape(s.Leader)), orDash(escape(s.Ballot)), number10(s.Chosen), number10(s.Applied),
+			orDash(Visible(s.Leader)), orDash(Visible(s.Ballot)), number10(s.Chosen), number10(s.Applied),
 			s.Uptime.Round(time.Second).String(), remarks(s),
 		})
 	}
@@ -135,7 +134,7 @@ func (e *Executor) status(ctx context.Context, f *frame, c *call) bool {
 
 func number10(n uint64) string { return strconv.FormatUint(n, 10) }
 
-func roleWord(l *look, role string) string { return escape(l.role(role)) }
+func roleWord(l *look, role string) string { return orDash(Visible(l.role(role).State)) }
 
 func remarks(s Status) string {
 	var words []string
@@ -169,7 +168,7 @@ func (e *Executor) replicas(ctx context.Context, f *frame, c *call) bool {
 	for _, answer := range e.look(ctx, f.limit(c)) {
 		if answer.err != nil {
 			failed++
-			rows = append(rows, []string{answer.replica, "no answer", "", "", cut(escape(answer.err.Error()))})
+			rows = append(rows, []string{answer.replica, "no answer", "", "", cut(Visible(answer.err.Error()))})
 			continue
 		}
 		word := "up"
@@ -178,7 +177,7 @@ func (e *Executor) replicas(ctx context.Context, f *frame, c *call) bool {
 		}
 		rows = append(rows, []string{
 			answer.replica, word, milliseconds(answer.took), answer.status.Uptime.Round(time.Second).String(),
-			escape(answer.status.Version),
+			Visible(answer.status.Version),
 		})
 	}
 	e.report(c, []string{"replica", "state", "answered in", "uptime", ""}, rows)
@@ -209,14 +208,14 @@ func (e *Executor) faults(ctx context.Context, f *frame, c *call) bool {
 	for _, answer := range answers {
 		if answer.err != nil {
 			failed++
-			rows = append(rows, []string{answer.replica, "no answer: " + cut(escape(answer.err.Error()))})
+			rows = append(rows, []string{answer.replica, "no answer: " + cut(Visible(answer.err.Error()))})
 			continue
 		}
 		if answer.status.Chaos {
 			rows = append(rows, []string{answer.replica, "random faults are on"})
 		}
 		for _, fault := range answer.status.Faults {
-			rows = append(rows, []string{answer.replica, escape(fault)})
+			rows = append(rows, []string{answer.replica, Visible(fault)})
 		}
 	}
 	if len(rows) == 0 {

@@ -48,7 +48,7 @@ func (e *Executor) set(_ context.Context, f *frame, c *call) bool {
 func (e *Executor) echo(_ context.Context, _ *frame, c *call) bool {
 	words := make([]string, len(c.args))
 	for i, v := range c.args {
-		words[i] = escape(v.text)
+		words[i] = Visible(v.text)
 	}
 	e.report(c, nil, [][]string{{strings.Join(words, " ")}})
 	return true

@@ -55,8 +55,8 @@ func RenderResult(r Result) string {
 		fmt.Fprintf(&row, "%3d  ", r.At.Line)
 	}
 	fmt.Fprintf(&row, "%s %-3s", pad(cutTo(r.Command, commandWidth), commandWidth), r.Replica)
-	if r.Failed() && r.Reply.Outcome == NotSent && r.Reply.Err != nil {
-		fmt.Fprintf(&row, " %s: %s\n", r.Status, escape(r.Reply.Err.Error()))
+	if r.Status == string(Unreachable) && r.Reply.Err != nil {
+		fmt.Fprintf(&row, " %s: %s\n", r.Status, Visible(r.Reply.Err.Error()))
 		return row.String()
 	}
 	fmt.Fprintf(&row, " %s %-20s %8s\n", pad(outcome(r), 18), progress(r), latency(r.Reply.Latency))
@@ -164,34 +164,33 @@ func RenderReport(r Report) string {
 	return text.String()
 }
 
-// Values is the Writer of one plain command whose output is data for another program: the value and one line end,
+// Values is the Writer of one plain command, such as `synod get K`, whose output is data: the value and one line end,
 // without any decoration. Failures go to the notes.
 type Values struct {
 	out, notes io.Writer
-	raw        bool
+	options    ValuesOptions
 	text       *Text
 }
 
-// NewValues makes a Values; raw leaves out the line end behind a value.
-func NewValues(out, notes io.Writer, raw bool) *Values {
-	return &Values{out: out, notes: notes, raw: raw, text: NewText(out, notes)}
+// ValuesOptions say for whom a Values writes.
+type ValuesOptions struct {
+	Raw      bool // no line end behind a value
+	Terminal bool // out is a terminal: values lose what it would obey, and updates are confirmed by a row
 }
 
-// Result writes the value of a get, the keys of a scan, and nothing for the rest: the exit code tells.
+// NewValues makes a Values. Errors of the writers are ignored, as in [NewText].
+func NewValues(out, notes io.Writer, options ValuesOptions) *Values {
+	return &Values{out: out, notes: notes, options: options, text: NewText(out, notes)}
+}
+
+// Result writes the value of a get and the keys of a scan. The rest has no data: the exit code tells.
 func (v *Values) Result(r Result) {
 	switch {
 	case r.Status == StatusMissing:
 		fmt.Fprintf(v.notes, "synod: key %s not found\n", strings.TrimPrefix(r.Command, "get "))
 	case r.Failed():
 	case r.Verb == string(Get):
-		value := r.Reply.Value
-		if r.Format != "" && r.Format != "text" {
-			value = []byte(FormatValue(value, r.Format))
-		}
-		if !v.raw {
-			value = append(value[:len(value):len(value)], '\n')
-		}
-		_, _ = v.out.Write(value)
+		_, _ = v.out.Write(v.value(r))
 	case r.Verb == string(Scan):
 		for _, pair := range r.Reply.Pairs {
 			line := Plain(string(pair.Key))
@@ -203,7 +202,28 @@ func (v *Values) Result(r Result) {
 		if r.Reply.More {
 			fmt.Fprintln(v.notes, "synod: there are more keys, give limit= or after=")
 		}
+	case v.options.Terminal:
+		v.text.Result(r)
 	}
+}
+
+// value gives what is written for a value.
+func (v *Values) value(r Result) []byte {
+	value := r.Reply.Value
+	switch {
+	case r.Format != "" && r.Format != "text":
+		value = []byte(FormatValue(value, r.Format))
+	case v.options.Terminal: // line ends may stay, they do no harm
+		lines := strings.Split(string(value), "\n")
+		for i := range lines {
+			lines[i] = Visible(lines[i])
+		}
+		value = []byte(strings.Join(lines, "\n"))
+	}
+	if v.options.Raw {
+		return value
+	}
+	return append(value[:len(value):len(value)], '\n')
 }
 
 // Report writes the rows in columns.

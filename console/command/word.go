@@ -147,8 +147,13 @@ func bareText(text string, first bool) bool {
 	return true
 }
 
+// Visible writes a text of others, such as an error, with escapes for whatever a terminal would obey; quotes stay.
+func Visible(text string) string { return escaped(text, false) }
+
 // escape writes text as it stands between double quotes, with nothing in it that a terminal would obey.
-func escape(text string) string {
+func escape(text string) string { return escaped(text, true) }
+
+func escaped(text string, quotes bool) string {
 	var out strings.Builder
 	for at := 0; at < len(text); {
 		char, size := utf8.DecodeRuneInString(text[at:])
@@ -161,9 +166,9 @@ func escape(text string) string {
 			out.WriteString(`\r`)
 		case char == '\t':
 			out.WriteString(`\t`)
-		case char == '"' || char == '\\':
+		case quotes && (char == '"' || char == '\\'):
 			out.WriteString(`\` + string(char))
-		case char == '$' && strings.HasPrefix(text[at:], "${"):
+		case quotes && char == '$' && strings.HasPrefix(text[at:], "${"):
 			out.WriteString(`\x24`)
 		case char == ' ' || unicode.IsGraphic(char) && !unicode.IsSpace(char):
 			out.WriteRune(char)

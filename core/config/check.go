@@ -42,13 +42,15 @@ func (p *parser) unknownKeys() {
 			}
 		}
 	}
-	reported := map[string]bool{}
-	for _, section := range p.sections {
-		if sections[section] || p.underReplicas(section) || reported[parent(section)] {
-			reported[section] = reported[parent(section)]
+	var reported []string
+	under := func(key string) bool { // whether the key is in a section that is reported already
+		return slices.ContainsFunc(reported, func(section string) bool { return strings.HasPrefix(key, section+".") })
+	}
+	for _, section := range p.sections { // sorted: an outer section comes before its inner ones
+		if sections[section] || p.underReplicas(section) || under(section) {
 			continue
 		}
-		reported[section] = true
+		reported = append(reported, section)
 		hint := didYouMean(section, sortedNames(sections), func(name string) string { return "[" + name + "]" })
 		if keys[section] {
 			hint = ", it takes one value: write " + last(section) + " = … in [" + parent(section) + "]"
@@ -57,7 +59,7 @@ func (p *parser) unknownKeys() {
 	}
 	for key := range p.leaves {
 		switch section := parent(key); {
-		case keys[key] || reported[section] || p.underReplicas(key):
+		case keys[key] || under(key) || p.underReplicas(key):
 		case sections[key]:
 			p.atKey(key, "%s is a section, write [%s]", key, key)
 		default:
@@ -174,7 +176,7 @@ func (p *parser) crossFaults() {
 	}
 	random := c.Faults.Random
 	for i, faults := range [...]RoleFaults{random.Acceptor, random.Proposer, random.Learner} {
-		if faults.Wipe > 0 {
+		if faults.Wipe > 0 && faults.Wipe <= 1 {
 			role := [...]string{"acceptor", "proposer", "learner"}[i]
 			p.conflict("faults.random."+role+".wipe", "losing state at random is not available in this version, "+
 				"leave it out or write 0")

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/cockroachdb/datadriven"
 )
 
 // three is the least useful file: three replicas, everything else by default.
@@ -147,4 +150,94 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestProblems runs testdata/problems: `parse` takes the text as it is, `three` adds three good replicas behind it.
+func TestProblems(t *testing.T) {
+	datadriven.RunTest(t, "testdata/problems", func(t *testing.T, d *datadriven.TestData) string {
+		source := Source{Name: "config.toml", Text: []byte(d.Input + "\n"), Flags: map[string]string{}}
+		if d.Cmd == "three" {
+			source.Text = append(source.Text, three...)
+		}
+		for _, argument := range d.CmdArgs {
+			for _, value := range argument.Vals {
+				if argument.Key == "env" {
+					source.Environ = append(source.Environ, value)
+					continue
+				}
+				key, text, _ := strings.Cut(value, "=")
+				source.Flags[key] = text
+			}
+		}
+		_, err := Parse(source)
+		if err == nil {
+			d.Fatalf(t, "no problem found")
+		}
+		return err.Error() + "\n"
+	})
+}
+
+// TestLocate: the place of every key and value, in every way of writing them.
+func TestLocate(t *testing.T) {
+	text := "# é [not]\n[a.b] # c\nkey = 'x' # é\n  \"q.k\" . 'l' = \"\"\"\n[no]\n\\\"\"\"\" \ninline = { \"é\" = 1, 'z' = [1, { y = 2 }] }\n" +
+		"[[list]]\nn = [\n 1, # ]\n 2 ]\nlast = 1979-05-27T07:32:00Z\n"
+	if _, err := toml.Decode(text, new(map[string]any)); err != nil {
+		t.Fatal(err)
+	}
+	found := locate(text)
+	for key, want := range map[string]location{
+		`a`:              {place{2, 1}, place{2, 1}},
+		`a.b`:            {place{2, 1}, place{2, 1}},
+		`a.b.key`:        {place{3, 1}, place{3, 7}},
+		`a.b."q.k".l`:    {place{4, 3}, place{4, 17}},
+		`a.b.inline`:     {place{7, 1}, place{7, 10}},
+		`a.b.inline."é"`: {place{7, 12}, place{7, 18}},
+		`a.b.inline.z`:   {place{7, 21}, place{7, 27}},
+		`a.b.inline.z.y`: {place{7, 33}, place{7, 37}},
+		`list`:           {place{8, 1}, place{8, 1}},
+		`list.n`:         {place{9, 1}, place{9, 5}},
+		`list.last`:      {place{12, 1}, place{12, 8}},
+	} {
+		if found[key] != want {
+			t.Errorf("%s: have %v, want %v", key, found[key], want)
+		}
+	}
+}
+
+// TestUnits: text to value and back.
+func TestUnits(t *testing.T) {
+	for text, want := range map[string]Size{"0B": 0, "512B": 512, "64MiB": 64 << 20, "1GiB": 1 << 30, "1025KiB": 1025 << 10} {
+		got, err := ParseSize(text)
+		if err != nil || got != want || got.String() != text {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "B", "64", "64MB", "+1B", "-1B", "1.5KiB", "99999999999GiB", "1 B", "1KiBB"} {
+		if got, err := ParseSize(text); err == nil {
+			t.Errorf("%q is taken as %v", text, got)
+		}
+	}
+	for text, want := range map[string]string{"500ms..3s": "500ms..3s", "1m": "1m..1m", "1h .. 24h": "1h..24h"} {
+		if got, err := ParseSpan(text); err != nil || got.String() != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "..", "1s..", "..1s", "2s..1s", "-1s..1s", "1..2", "1s..2s..3s"} {
+		if got, err := ParseSpan(text); err == nil {
+			t.Errorf("%q is taken as %v", text, got)
+		}
+	}
+}
+
+// TestNearest: near enough to be meant, and otherwise silence.
+func TestNearest(t *testing.T) {
+	words := []string{"get", "put", "del", "status", "scan"}
+	for word, want := range map[string]string{
+		"gte": "get", "gett": "get", "pt": "put", "stauts": "status", "scann": "scan", "x": "", "help": "", "": "",
+		strings.Repeat("get", 50): "",
+	} {
+		if got := Nearest(word, words); got != want {
+			t.Errorf("%q: have %q, want %q", word, got, want)
+		}
+	}
 }

@@ -54,9 +54,13 @@ func (p Problems) sort() {
 }
 
 // Nearest gives the candidate that a person who typed word most likely meant: the first one with the fewest changed,
-// missing, surplus or swapped characters, if those are few for the length of the word. Otherwise it gives "".
+// missing, surplus or swapped characters: one in a short word, two in one of five characters or more. Otherwise it
+// gives "".
 func Nearest(word string, candidates []string) string {
-	best, fewest := "", 1+min(2, len(word)/2)
+	best, fewest := "", 2
+	if len(word) >= 5 {
+		fewest = 3
+	}
 	for _, candidate := range candidates {
 		if steps := distance(word, candidate); steps < fewest {
 			best, fewest = candidate, steps
