@@ -1,6 +1,7 @@
 package kv_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -278,13 +279,14 @@ func TestSessionsSurviveRestart(t *testing.T) {
 }
 
 func TestWhatCannotBeExecutedStops(t *testing.T) {
+	head := kv.AppendBatchHeader(nil, 1)
 	for name, c := range map[string]struct {
 		value []byte
 		want  error
 	}{
-		"a later version's operation": {kv.AppendBatchCommand(kv.AppendBatchHeader(nil, 1), []byte{77}), kv.ErrUnknownOperation},
-		"a broken command":            {kv.AppendBatchCommand(kv.AppendBatchHeader(nil, 1), []byte{1, 1}), kv.ErrMalformed},
-		"a broken length":             {append(kv.AppendBatchHeader(nil, 1), 200), kv.ErrMalformed},
+		"a later version's operation": {kv.AppendBatchCommand(bytes.Clone(head), []byte{77}), kv.ErrUnknownOperation},
+		"a broken command":            {kv.AppendBatchCommand(bytes.Clone(head), []byte{1, 1}), kv.ErrMalformed},
+		"a broken length":             {append(bytes.Clone(head), 200), kv.ErrMalformed},
 		"half a wall time":            {[]byte{1, 2, 3}, kv.ErrMalformed},
 	} {
 		w := newWorld(t, small)

@@ -145,99 +145,117 @@ func checkGivenUp(set mutant.Set) string {
 
 // TestSequencerModel holds the sequencer against a plain list.
 func TestSequencerModel(t *testing.T) {
-	type update struct{ sent, known bool }
 	rapid.Check(t, func(t *rapid.T) {
-		s := session.NewSequencer[int](mutant.Set{})
-		var updates []update
-		slot := uint64(0)
-		reopen := func() {
-			slot++
-			s.Open(session.ID{Slot: slot})
-			updates = nil
-		}
-		reopen()
-		low := func() int {
-			return slices.IndexFunc(append(slices.Clone(updates), update{}), func(u update) bool { return !u.known })
-		}
-		some := func(t *rapid.T) int {
-			return rapid.IntRange(max(0, len(updates)-1200), len(updates)).Draw(t, "update")
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"begin": func(t *rapid.T) {
-				for range rapid.IntRange(1, 200).Draw(t, "count") {
-					ticket, err := s.Begin(len(updates))
-					if full := len(updates)-low() >= session.WindowMax; full != (err != nil) {
-						t.Fatalf("%d updates from %d on: error %v", len(updates), low(), err)
-					} else if full {
-						return
-					}
-					updates = append(updates, update{})
-					if ticket.Sequence != uint64(len(updates)) || ticket.Low != uint64(low()+1) {
-						t.Fatalf("ticket %+v, low %d of %d", ticket, low()+1, len(updates))
-					}
-				}
-			},
-			"send": func(t *rapid.T) {
-				i := some(t)
-				s.Sent(uint64(i + 1))
-				if i < len(updates) {
-					updates[i].sent = true
-				}
-			},
-			"cancel": func(t *rapid.T) {
-				i := some(t)
-				want := i < len(updates) && !updates[i].sent && !updates[i].known
-				if s.Cancel(uint64(i+1)) != want {
-					t.Fatalf("cancel %d: want %v", i, want)
-				}
-				if want {
-					updates[i].known = true
-				}
-			},
-			"result": func(t *rapid.T) {
-				i := some(t)
-				handle, _, ok := s.Result(result(s.ID(), uint64(i+1), session.OK))
-				if want := i < len(updates) && !updates[i].known; ok != want || ok && handle != i {
-					t.Fatalf("result of %d: handle %d, taken %v", i, handle, ok)
-				}
-				if ok {
-					updates[i].known = true
-				}
-			},
-			"end": func(t *rapid.T) {
-				ended := s.End()
-				for i, u := range updates {
-					if u.known {
-						continue
-					}
-					want := session.NotSent
-					if u.sent {
-						want = session.Unknown
-					}
-					if len(ended) == 0 || ended[0].Handle != i || ended[0].Outcome != want {
-						t.Fatalf("update %d: ended %+v, want %v", i, ended, want)
-					}
-					ended = ended[1:]
-				}
-				reopen()
-			},
-			"": func(t *rapid.T) {
-				var pending []int
-				for i, u := range updates {
-					if !u.known {
-						pending = append(pending, i)
-					}
-				}
-				for sequence, handle := range s.Pending() {
-					if len(pending) == 0 || handle != pending[0] || sequence != uint64(handle+1) {
-						t.Fatalf("pending %d, want %v", handle, pending)
-					}
-					pending = pending[1:]
-				}
-				if len(pending) != 0 {
-					t.Fatalf("not pending: %v", pending)
-				}
-			},
-		})
+		m := &sequencerModel{s: session.NewSequencer[int](mutant.Set{})}
+		m.reopen()
+		t.Repeat(rapid.StateMachineActions(m))
 	})
+}
+
+// sequencerModel is a sequencer and the list of its session's updates. Update i
+// has sequence i+1. Its exported methods are what may happen.
+type sequencerModel struct {
+	s       *session.Sequencer[int]
+	updates []modelUpdate
+	slot    uint64
+}
+
+type modelUpdate struct{ sent, known bool }
+
+func (m *sequencerModel) reopen() {
+	m.slot++
+	m.s.Open(session.ID{Slot: m.slot})
+	m.updates = nil
+}
+
+// low is the first update without a known result.
+func (m *sequencerModel) low() int {
+	all := append(slices.Clone(m.updates), modelUpdate{})
+	return slices.IndexFunc(all, func(u modelUpdate) bool { return !u.known })
+}
+
+func (m *sequencerModel) some(t *rapid.T) (i int, pending bool) {
+	i = rapid.IntRange(max(0, len(m.updates)-1200), len(m.updates)).Draw(t, "update")
+	return i, i < len(m.updates) && !m.updates[i].known
+}
+
+func (m *sequencerModel) Begin(t *rapid.T) {
+	for range rapid.IntRange(1, 200).Draw(t, "count") {
+		ticket, err := m.s.Begin(len(m.updates))
+		if full := len(m.updates)-m.low() >= session.WindowMax; full != (err != nil) {
+			t.Fatalf("%d updates from %d on: error %v", len(m.updates), m.low(), err)
+		} else if full {
+			return
+		}
+		m.updates = append(m.updates, modelUpdate{})
+		if ticket.Sequence != uint64(len(m.updates)) || ticket.Low != uint64(m.low()+1) {
+			t.Fatalf("ticket %+v, low %d of %d", ticket, m.low()+1, len(m.updates))
+		}
+	}
+}
+
+func (m *sequencerModel) Send(t *rapid.T) {
+	i, _ := m.some(t)
+	m.s.Sent(uint64(i + 1))
+	if i < len(m.updates) {
+		m.updates[i].sent = true
+	}
+}
+
+func (m *sequencerModel) Cancel(t *rapid.T) {
+	i, pending := m.some(t)
+	want := pending && !m.updates[i].sent
+	if m.s.Cancel(uint64(i+1)) != want {
+		t.Fatalf("cancel %d: want %v", i, want)
+	}
+	if want {
+		m.updates[i].known = true
+	}
+}
+
+func (m *sequencerModel) Result(t *rapid.T) {
+	i, pending := m.some(t)
+	handle, _, ok := m.s.Result(result(m.s.ID(), uint64(i+1), session.OK))
+	if ok != pending || ok && handle != i {
+		t.Fatalf("result of %d: handle %d, taken %v", i, handle, ok)
+	}
+	if ok {
+		m.updates[i].known = true
+	}
+}
+
+func (m *sequencerModel) End(t *rapid.T) {
+	ended := m.s.End()
+	for i, u := range m.updates {
+		if u.known {
+			continue
+		}
+		want := session.NotSent
+		if u.sent {
+			want = session.Unknown
+		}
+		if len(ended) == 0 || ended[0].Handle != i || ended[0].Outcome != want {
+			t.Fatalf("update %d: ended %+v, want %v", i, ended, want)
+		}
+		ended = ended[1:]
+	}
+	m.reopen()
+}
+
+func (m *sequencerModel) Check(t *rapid.T) {
+	var pending []int
+	for i, u := range m.updates {
+		if !u.known {
+			pending = append(pending, i)
+		}
+	}
+	for sequence, handle := range m.s.Pending() {
+		if len(pending) == 0 || handle != pending[0] || sequence != uint64(handle+1) {
+			t.Fatalf("pending %d, want %v", handle, pending)
+		}
+		pending = pending[1:]
+	}
+	if len(pending) != 0 {
+		t.Fatalf("not pending: %v", pending)
+	}
 }

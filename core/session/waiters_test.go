@@ -94,7 +94,8 @@ func TestWaitersAreBounded(t *testing.T) {
 func TestOpensWaitByToken(t *testing.T) {
 	w := newWaiters(10, 100)
 	token := session.Token{1, 15: 2}
-	if _, err := w.Register(0, session.Request[int]{Key: session.OpenKey(token), Handle: 7, DeadlineMillis: 10}); err != nil {
+	request := session.Request[int]{Key: session.OpenKey(token), Handle: 7, DeadlineMillis: 10}
+	if _, err := w.Register(0, request); err != nil {
 		t.Fatal(err)
 	}
 	applied := session.Result{Session: first, Token: token, Status: session.OK}
@@ -103,99 +104,117 @@ func TestOpensWaitByToken(t *testing.T) {
 	}
 }
 
-// waiting is one request of the plain model of Waiters.
+// TestWaitersModel holds the table against a plain list.
+func TestWaitersModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		t.Repeat(rapid.StateMachineActions(&waitersModel{
+			w: newWaiters(50, 10_000), retry: map[uint64]int64{},
+			now: int64(rapid.IntRange(0, 100_000).Draw(t, "start")),
+		}))
+	})
+}
+
+// waitersModel is a table and the list of its requests. Its exported methods are
+// what may happen.
+type waitersModel struct {
+	w    *session.Waiters[int]
+	list []waiting
+	// retry is when each sequence's command is due.
+	retry   map[uint64]int64
+	now     int64
+	handles int
+}
+
 type waiting struct {
 	sequence uint64
 	handle   int
 	deadline int64
 }
 
-// TestWaitersModel holds the table against a plain list.
-func TestWaitersModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWaiters(50, 10_000)
-		var model []waiting
-		retry := map[uint64]int64{}
-		now, handles := int64(rapid.IntRange(0, 100_000).Draw(t, "start")), 0
-		sequence := rapid.Uint64Range(1, 20)
-		take := func(gone func(waiting) bool) (taken []int) {
-			model = slices.DeleteFunc(model, func(r waiting) bool {
-				if gone(r) {
-					taken = append(taken, r.handle)
-				}
-				return gone(r)
-			})
-			for s := range retry {
-				if !slices.ContainsFunc(model, func(r waiting) bool { return r.sequence == s }) {
-					delete(retry, s)
-				}
-			}
-			slices.Sort(taken)
-			return taken
+func someSequence(t *rapid.T) uint64 { return rapid.Uint64Range(1, 20).Draw(t, "sequence") }
+
+// expectGone takes requests from the list; these and no others must have come out.
+func (m *waitersModel) expectGone(t *rapid.T, got []int, gone func(waiting) bool) {
+	var want []int
+	m.list = slices.DeleteFunc(m.list, func(r waiting) bool {
+		if gone(r) {
+			want = append(want, r.handle)
 		}
-		expectHandles := func(got, want []int) {
-			slices.Sort(got)
-			if !slices.Equal(got, want) {
-				t.Fatalf("at %d: handles %v, want %v", now, got, want)
-			}
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"register": func(t *rapid.T) {
-				handles++
-				s := sequence.Draw(t, "sequence")
-				deadline := now + rapid.Int64Range(-10, 30_000).Draw(t, "deadline")
-				_, known := retry[s]
-				joined, err := w.Register(now, request(s, handles, deadline))
-				if full := len(model) == 50; full != (err != nil) || !full && joined != known {
-					t.Fatalf("%d wait, joined %v, error %v", len(model), joined, err)
-				} else if full {
-					return
-				}
-				model = append(model, waiting{s, handles, deadline})
-				if !known {
-					retry[s] = now + 500
-				}
-			},
-			"time": func(t *rapid.T) { now += rapid.SampledFrom([]int64{1, 7, 100, 9000, 50_000}).Draw(t, "millis") },
-			"applied": func(t *rapid.T) {
-				s := sequence.Draw(t, "sequence")
-				got := w.Applied(result(first, s, session.OK), nil)
-				expectHandles(got, take(func(r waiting) bool { return r.sequence == s }))
-			},
-			"expire": func(*rapid.T) {
-				expectHandles(w.Expire(now, nil), take(func(r waiting) bool { return r.deadline <= now }))
-			},
-			"retry": func(t *rapid.T) {
-				var want []string
-				for s, due := range retry {
-					if due <= now {
-						want = append(want, fmt.Sprintf("command %d", s))
-						retry[s] = now + 500
-					}
-				}
-				var got []string
-				for _, c := range w.Retry(now, 100, nil) {
-					got = append(got, string(c))
-				}
-				slices.Sort(want)
-				slices.Sort(got)
-				if !slices.Equal(got, want) {
-					t.Fatalf("at %d: due %v, want %v", now, got, want)
-				}
-			},
-			"leader": func(*rapid.T) {
-				w.RetryAll(now)
-				for s := range retry {
-					retry[s] = min(retry[s], now)
-				}
-			},
-			"": func(t *rapid.T) {
-				if w.Len() != len(model) {
-					t.Fatalf("%d wait, want %d", w.Len(), len(model))
-				}
-			},
-		})
+		return gone(r)
 	})
+	for s := range m.retry {
+		if !slices.ContainsFunc(m.list, func(r waiting) bool { return r.sequence == s }) {
+			delete(m.retry, s)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Fatalf("at %d: handles %v, want %v", m.now, got, want)
+	}
+}
+
+func (m *waitersModel) Register(t *rapid.T) {
+	m.handles++
+	s := someSequence(t)
+	deadline := m.now + rapid.Int64Range(-10, 30_000).Draw(t, "deadline")
+	_, known := m.retry[s]
+	joined, err := m.w.Register(m.now, request(s, m.handles, deadline))
+	if full := len(m.list) == 50; full != (err != nil) || !full && joined != known {
+		t.Fatalf("%d wait, joined %v, error %v", len(m.list), joined, err)
+	} else if full {
+		return
+	}
+	m.list = append(m.list, waiting{s, m.handles, deadline})
+	if !known {
+		m.retry[s] = m.now + 500
+	}
+}
+
+func (m *waitersModel) Time(t *rapid.T) {
+	m.now += rapid.SampledFrom([]int64{1, 7, 100, 9000, 50_000}).Draw(t, "millis")
+}
+
+func (m *waitersModel) Applied(t *rapid.T) {
+	s := someSequence(t)
+	got := m.w.Applied(result(first, s, session.OK), nil)
+	m.expectGone(t, got, func(r waiting) bool { return r.sequence == s })
+}
+
+func (m *waitersModel) Expire(t *rapid.T) {
+	got := m.w.Expire(m.now, nil)
+	m.expectGone(t, got, func(r waiting) bool { return r.deadline <= m.now })
+}
+
+func (m *waitersModel) Retry(t *rapid.T) {
+	var got, want []string
+	for s, due := range m.retry {
+		if due <= m.now {
+			want = append(want, fmt.Sprintf("command %d", s))
+			m.retry[s] = m.now + 500
+		}
+	}
+	for _, c := range m.w.Retry(m.now, 100, nil) {
+		got = append(got, string(c))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Fatalf("at %d: due %v, want %v", m.now, got, want)
+	}
+}
+
+func (m *waitersModel) Leader(*rapid.T) {
+	m.w.RetryAll(m.now)
+	for s := range m.retry {
+		m.retry[s] = min(m.retry[s], m.now)
+	}
+}
+
+func (m *waitersModel) Check(t *rapid.T) {
+	if m.w.Len() != len(m.list) {
+		t.Fatalf("%d wait, want %d", m.w.Len(), len(m.list))
+	}
 }
 
 func TestWaitersAllocateNothing(t *testing.T) {
