@@ -14,19 +14,23 @@ type catchUp struct {
 	turnSlot   Slot
 	progressed bool // the last answer brought something
 	// seen is when applied last moved, and announced what was last told.
-	seen      uint64
-	seenSlot  Slot
-	announced Slot
-	complain  uint64 // tick of the last Close
+	seen        uint64
+	seenSlot    Slot
+	announced   Slot
+	announcedAt uint64 // tick of it
+	complain    uint64 // tick of the last Close
 }
 
 // gapTicks is how long a gap may stay before it is not just a message under way.
 const gapTicks = 3
 
-// announce tells the own proposer how far this learner is.
+// announce tells the own proposer how far this learner is, and again now and then:
+// a proposer that was started anew knows nothing, and would have slots that are
+// long applied opened again.
 func (l *Learner) announce(out *Output) {
-	if l.applied != l.catchUp.announced {
-		l.catchUp.announced = l.applied
+	c := &l.catchUp
+	if l.applied != c.announced || l.now-c.announcedAt >= uint64(l.options.ResendTicks) {
+		c.announced, c.announcedAt = l.applied, l.now
 		l.send(out, Address{l.cfg.Self, RoleProposer}, &Applied{Slot: l.applied})
 	}
 }
