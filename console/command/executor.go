@@ -180,6 +180,9 @@ func (e *Executor) Finish() Summary {
 // Run runs statements; variables and settings last from one Run to the next. It returns false if nothing should be run
 // any more: quit, stop on error, Stop, or the end of the context.
 func (e *Executor) Run(ctx context.Context, statements []Statement) bool {
+	e.mutex.Lock()
+	e.summary.Interrupted = false // a prompt goes on after a command whose context was ended
+	e.mutex.Unlock()
 	return e.run(ctx, e.main, statements)
 }
 

@@ -312,7 +312,7 @@ func TestLog(t *testing.T) {
 	want := `time=2000-01-01T00:00:00.001Z level=INFO msg=reply op=put key="\"color\"" to=r1 req=c7.1 line=1 took=1.0ms ` +
 		`status=ok revision=1
 time=2000-01-01T00:00:00.002Z level=WARN msg="request not sent" op=get key="\"color\"" to=r5 req=c7.2 line=2 ` +
-		`after=1.0ms kind=unreachable outcome=not_sent err="connect 127.0.0.1:7105: connection refused"
+		`after=1.0ms kind=unreachable outcome=not_done err="connect 127.0.0.1:7105: connection refused"
 time=2000-01-01T00:00:01.002Z level=ERROR msg="no reply" op=put key="\"color\"" to=r2 req=c7.3 line=3 ` +
 		`after=1000.0ms kind=timeout outcome=unknown err="context deadline exceeded"
 time=2000-01-01T00:00:01.003Z level=WARN msg="no quorum" op=put key="\"color\"" to=r3 req=c7.4 line=4 ` +

@@ -69,7 +69,7 @@ type Summary struct {
 	OK           int             // of these: answered, keys that exist
 	Missing      int             // of these: reads of keys that do not exist
 	Failures     map[Failure]int // of these: no answer or refused
-	Unsent       int             // of the failures: never left this process
+	Unsent       int             // of the failures: the request never left this process
 	Unknown      int             // of the failures: may take effect later
 	Other        int             // fault commands and waits done
 	OtherFailed  int             // fault commands and waits that failed

@@ -11,7 +11,7 @@ type Failure string
 
 // The kinds of errors. What is not executed for sure and what has an unknown outcome is said by [Outcome].
 const (
-	Unreachable    Failure = "unreachable" // not sent
+	Unreachable    Failure = "unreachable" // no connection: not sent
 	Unavailable    Failure = "unavailable" // the replica cannot answer now; not executed
 	Timeout        Failure = "timeout"
 	NoQuorum       Failure = "no_quorum"
@@ -46,13 +46,13 @@ type Outcome int
 
 // The outcomes.
 const (
-	Done    Outcome = iota // answered: executed, or refused and never executed
-	NotSent                // it never left this process
-	Unknown                // handed to the network without an answer; an update may take effect later
+	Done    Outcome = iota // executed
+	NotDone                // not executed and never will be: not sent, or refused
+	Unknown                // sent without an answer; an update may have taken effect or may still do so
 )
 
 // String gives the word for output and log.
-func (o Outcome) String() string { return [...]string{"done", "not_sent", "unknown"}[o] }
+func (o Outcome) String() string { return [...]string{"done", "not_done", "unknown"}[o] }
 
 // Operation is what a request asks for.
 type Operation string
@@ -100,6 +100,11 @@ type Reply struct {
 	Outcome   Outcome
 	Err       error // says more about the failure; nil without one
 	Latency   time.Duration
+}
+
+// unsent tells whether the request never left this process.
+func (r *Reply) unsent() bool {
+	return r.Outcome == NotDone && (r.Failure == Unreachable || r.Failure == Closed || r.Replica == "")
 }
 
 // Cluster sends requests to the store. Safe for concurrent use.

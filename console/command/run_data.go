@@ -87,7 +87,8 @@ func (e *Executor) data(ctx context.Context, f *frame, c *call, request Request)
 	if target == targetAll && len(e.grammar.replicas) > 0 {
 		replies = e.sendAll(ctx, c, request)
 	} else {
-		replies = []Reply{e.sendOne(ctx, f, c, target, request)}
+		request.Replica = target
+		replies = []Reply{e.sendOne(ctx, f, c, request)}
 	}
 	f.last, f.excused = nil, false
 	for _, reply := range replies {
@@ -126,10 +127,13 @@ func (e *Executor) sendAll(ctx context.Context, c *call, request Request) []Repl
 	return replies
 }
 
-func (e *Executor) sendOne(ctx context.Context, f *frame, c *call, target string, request Request) Reply {
+// sendOne sends a request whose Replica is still the word of a target to the replica that the word means.
+func (e *Executor) sendOne(ctx context.Context, f *frame, c *call, request Request) Reply {
+	target := request.Replica
+	request.Replica = ""
 	if request.Operation != Get && request.Operation != Scan && e.settings.ReadOnly {
 		err := errors.New("this console is read-only")
-		return Reply{Failure: ReadOnly, Outcome: NotSent, Err: err}
+		return Reply{Failure: ReadOnly, Outcome: NotDone, Err: err}
 	}
 	switch target {
 	case targetAuto, targetAll:
@@ -140,7 +144,7 @@ func (e *Executor) sendOne(ctx context.Context, f *frame, c *call, target string
 	case targetLeader:
 		leader, votes := leaderOf(e.look(ctx, pollTimeout))
 		if votes == 0 {
-			return Reply{Failure: Unavailable, Outcome: NotSent, Err: errors.New("no replica knows a leader")}
+			return Reply{Failure: Unavailable, Outcome: NotDone, Err: errors.New("no replica knows a leader")}
 		}
 		request.Replica = leader
 	default:
@@ -187,11 +191,11 @@ func (e *Executor) logReply(ctx context.Context, c *call, request Request, reply
 		if reply.Revision > 0 {
 			fields = append(fields, slog.Uint64("revision", reply.Revision))
 		}
-	case reply.Outcome == NotSent:
+	case reply.unsent():
 		level, text = slog.LevelWarn, "request not sent"
 	case reply.Failure == NoQuorum:
 		level, text = slog.LevelWarn, "no quorum"
-	case reply.Failure == Timeout || reply.Failure == Closed:
+	case reply.Outcome == Unknown || reply.Failure == Timeout || reply.Failure == Closed:
 		level, text = slog.LevelError, "no reply"
 	default:
 		level, text = slog.LevelWarn, "request refused"
@@ -249,7 +253,7 @@ func (e *Executor) count(result Result) {
 		e.summary.Missing++
 	default:
 		e.summary.Failures[reply.Failure]++
-		if reply.Outcome == NotSent {
+		if reply.unsent() {
 			e.summary.Unsent++
 		}
 	}
@@ -269,7 +273,7 @@ func (e *Executor) count(result Result) {
 func failureNote(result Result) string {
 	fate := string(result.Reply.Failure)
 	switch {
-	case result.Reply.Failure == Unreachable:
+	case result.Reply.unsent() && result.Reply.Failure != Denied && result.Reply.Failure != ReadOnly:
 		fate = "not sent"
 	case result.Reply.Outcome == Unknown && result.Verb != string(Get) && result.Verb != string(Scan):
 		fate += ", outcome unknown"
