@@ -1,6 +1,10 @@
 package sim
 
 import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
 	"synod/core/agent"
 	"synod/core/paxos"
 	"synod/core/sim/check"
@@ -35,6 +39,7 @@ func (h *host) receive(e *paxos.Envelope) {
 	}
 	if len(h.mailbox) >= h.cluster.options.MailboxMax {
 		h.cluster.probe(probeMailboxFull)
+		h.cluster.show(check.Event{Kind: check.Noted, Agent: h.address, Reason: "mailbox full"})
 		return
 	}
 	h.mailbox = append(h.mailbox, *e)
@@ -137,6 +142,10 @@ func (h *host) tell() {
 	}
 }
 
+// errPanicked: a role or its log panicked, and its process ends. After an injected
+// error that is the right thing to do.
+var errPanicked = errors.New("panic")
+
 // dare runs a step that the disk may interrupt for ever.
 func (h *host) dare(step func() error) (died bool, err error) {
 	defer func() {
@@ -145,7 +154,7 @@ func (h *host) dare(step func() error) (died bool, err error) {
 		case disk.Died:
 			died = true
 		default:
-			panic(cause)
+			err = fmt.Errorf("%w: %v\n%s", errPanicked, cause, debug.Stack())
 		}
 	}()
 	return false, step()

@@ -149,7 +149,7 @@ func drawWorkload(random *rand.Rand, o *Options) {
 	w.Clients = 1 + random.IntN(8)
 	w.Keys = 1 + random.IntN(4)
 	// More at a time on one key would be more than the judge of histories can take.
-	w.Pipeline = min(pick(random, 1, 1, 2, 4), 1+8/w.Clients)
+	w.Pipeline = min(pick(random, 1, 1, 2, 4), max(1, 8/w.Clients))
 	w.Think = pick(random, 5*check.Millisecond, 20*check.Millisecond, 80*check.Millisecond)
 	w.Gets = pick(random, 10, 40, 60)
 	w.Deletes = pick(random, 0, 10)

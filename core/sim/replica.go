@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"errors"
-
 	"synod/core/agent"
 	"synod/core/kv"
 	"synod/core/kv/memstore"
@@ -192,7 +190,7 @@ func (r *replica) openAcceptor() (*agent.Agent, bool) {
 	if !died && err == nil {
 		return acceptor, true
 	}
-	if err != nil && !r.excused() && !errors.Is(err, disk.ErrFailed) {
+	if err != nil && !r.excused() {
 		r.cluster.fail("start", "the acceptor of %s does not start: %v", r.id, err)
 		return nil, false
 	}
@@ -211,7 +209,7 @@ func (r *replica) crash(way disk.Crash, reason string) {
 		h.end(way, reason)
 		h.paused = 0
 	}
-	r.up = false
+	r.up, r.paused = false, 0
 	r.gateway.end()
 }
 
