@@ -63,7 +63,7 @@ func (c *fakeCluster) Do(ctx context.Context, request Request) Reply {
 	reply := Reply{Replica: at, RequestID: id}
 	switch {
 	case c.down[at]:
-		reply.Failure, reply.Outcome = Unreachable, NotDone
+		reply.Failure, reply.Outcome = Unreachable, NotSent
 		reply.Err = errors.New("connect 127.0.0.1:7105: connection refused")
 		return reply
 	case c.silent[at]:

@@ -47,7 +47,7 @@ type Outcome int
 // The outcomes.
 const (
 	Done    Outcome = iota // executed
-	NotDone                // not executed and never will be: not sent, or refused
+	NotSent                // not executed and never will be: not sent, or refused
 	Unknown                // sent without an answer; an update may have taken effect or may still do so
 )
 
@@ -104,7 +104,7 @@ type Reply struct {
 
 // unsent tells whether the request never left this process.
 func (r *Reply) unsent() bool {
-	return r.Outcome == NotDone && (r.Failure == Unreachable || r.Failure == Closed || r.Replica == "")
+	return r.Outcome == NotSent && (r.Failure == Unreachable || r.Failure == Closed || r.Replica == "")
 }
 
 // Cluster sends requests to the store. Safe for concurrent use.

@@ -133,7 +133,7 @@ func (e *Executor) sendOne(ctx context.Context, f *frame, c *call, request Reque
 	request.Replica = ""
 	if request.Operation != Get && request.Operation != Scan && e.settings.ReadOnly {
 		err := errors.New("this console is read-only")
-		return Reply{Failure: ReadOnly, Outcome: NotDone, Err: err}
+		return Reply{Failure: ReadOnly, Outcome: NotSent, Err: err}
 	}
 	switch target {
 	case targetAuto, targetAll:
@@ -144,7 +144,7 @@ func (e *Executor) sendOne(ctx context.Context, f *frame, c *call, request Reque
 	case targetLeader:
 		leader, votes := leaderOf(e.look(ctx, pollTimeout))
 		if votes == 0 {
-			return Reply{Failure: Unavailable, Outcome: NotDone, Err: errors.New("no replica knows a leader")}
+			return Reply{Failure: Unavailable, Outcome: NotSent, Err: errors.New("no replica knows a leader")}
 		}
 		request.Replica = leader
 	default:

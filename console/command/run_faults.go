@@ -85,7 +85,7 @@ func failureOf(err error) Failure {
 // refuse records a command that was not done because it may not be.
 func (e *Executor) refuse(f *frame, c *call, err error) {
 	f.failed = true
-	reply := Reply{Failure: Denied, Outcome: NotDone, Err: err}
+	reply := Reply{Failure: Denied, Outcome: NotSent, Err: err}
 	e.record(c, Result{Command: shown(c), Verb: c.verb.Name, Status: string(Denied), Reply: reply})
 }
 
