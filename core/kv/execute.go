@@ -95,7 +95,7 @@ func (m *Machine) update(c *Command, index uint32) session.Result {
 		return result
 	case found:
 		return known.kept()[at].repeat(result)
-	case u.Sequence-known.low >= session.WindowMax && u.Sequence >= known.low:
+	case u.Sequence >= known.low+session.WindowMax:
 		result.Status = session.Overloaded
 		return result
 	}

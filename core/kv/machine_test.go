@@ -440,3 +440,24 @@ func TestScanGivesPages(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBurst: many updates without a known result, then few: nothing that is still
+// needed goes with the memory that is given back.
+func TestBurst(t *testing.T) {
+	w := newWorld(t, small)
+	id := w.open(1)
+	for sequence := range uint64(900) {
+		w.expect(put(id, sequence+1, 1, "a", fmt.Sprint(sequence+1)), session.OK)
+	}
+	for _, low := range []uint64{10, 440, 470, 880} {
+		w.expect(put(id, 900, low, "a", "900"), session.OK)
+		w.expect(put(id, low-1, low-1, "a", fmt.Sprint(low-1)), session.Stale)
+		if r := w.expect(put(id, low, low, "a", fmt.Sprint(low)), session.OK); !r.Repeated || r.Revision != low {
+			t.Errorf("update %d again: %+v", low, r)
+		}
+		w.load()
+	}
+	if r := w.expect(put(id, 901, 901, "a", "901"), session.OK); r.Revision != 901 {
+		t.Errorf("the next update: %+v", r)
+	}
+}

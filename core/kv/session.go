@@ -46,6 +46,9 @@ type executed struct {
 
 const clientVersion = 1
 
+// resultsIdle is the room for results that a session keeps even if it is not used.
+const resultsIdle = 64
+
 // kept are the results that are still needed, in order of sequence.
 func (c *client) kept() []executed { return c.results[c.forgotten:] }
 
@@ -86,8 +89,14 @@ func (c *client) acknowledge(low uint64) {
 	}
 }
 
+// compact moves the kept results to the front, and gives memory back that only a
+// burst has needed.
 func (c *client) compact() {
-	c.results = append(c.results[:0], c.kept()...)
+	target := c.results[:0]
+	if kept := len(c.kept()); cap(c.results) > resultsIdle && kept < cap(c.results)/4 {
+		target = make([]executed, 0, 2*kept)
+	}
+	c.results = append(target, c.kept()...)
 	c.forgotten = 0
 }
 

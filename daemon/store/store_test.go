@@ -9,8 +9,10 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -190,17 +192,7 @@ func readAll(options Options) (rows int, err error) {
 
 // TestFullDisk: neither Flush nor Apply waits for ever, and reads go on.
 func TestFullDisk(t *testing.T) {
-	var full errorfs.InjectorFunc
-	var mu sync.Mutex
-	failing := false
-	full = func(op errorfs.Op) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if failing && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			return syscall.ENOSPC
-		}
-		return nil
-	}
+	full := &fullDisk{}
 	reported := make(chan error, 1)
 	s, err := Open(Options{
 		FS: errorfs.Wrap(vfs.NewMem(), full), Dir: testDir, MemTableBytes: 256 << 10,
@@ -214,11 +206,8 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Abandon()
 	apply(t, s, "dkey", "value")
-	mu.Lock()
-	failing = true
-	mu.Unlock()
+	full.set(true)
 	if err := s.Flush(); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), testDir) {
 		t.Fatalf("flush to a full disk: %v", err)
 	}
@@ -231,9 +220,48 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("apply with a full disk: %v", err)
 	}
 	expect(t, s, "dkey", "value")
-	mu.Lock()
-	failing = false
-	mu.Unlock()
+	if err := s.Close(); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("close with a full disk: %v", err)
+	}
+}
+
+// TestFullDiskRecovers: when there is room again, Pebble writes what waits, and
+// the store takes more.
+func TestFullDiskRecovers(t *testing.T) {
+	full := &fullDisk{}
+	s, err := Open(Options{FS: errorfs.Wrap(vfs.NewMem(), full), Dir: testDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Abandon()
+	apply(t, s, "dkey", "value")
+	full.set(true)
+	if err := s.Flush(); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("flush to a full disk: %v", err)
+	}
+	full.set(false)
+	// Pebble tries again by itself.
+	for deadline := time.Now().Add(time.Minute); s.Flush() != nil; {
+		if time.Now().After(deadline) {
+			t.Fatal("the store does not recover")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	apply(t, s, "dkey", "more")
+}
+
+// fullDisk is a disk that may be full.
+type fullDisk struct{ full atomic.Bool }
+
+func (d *fullDisk) set(full bool) { d.full.Store(full) }
+
+func (d *fullDisk) String() string { return "full disk" }
+
+func (d *fullDisk) MaybeError(op errorfs.Op) error {
+	if d.full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+		return syscall.ENOSPC
+	}
+	return nil
 }
 
 func TestCheckpointHoldsWhatWasApplied(t *testing.T) {
