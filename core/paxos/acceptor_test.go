@@ -250,7 +250,8 @@ func TestForeignAndImpossible(t *testing.T) {
 		"slot 0":             accept(ballot1, 0, "a"),
 		"a slot far ahead":   accept(ballot1, slotsAheadMax+1, "a"),
 		"runs of a stranger": from(2, RoleLearner, &ChosenRuns{[]ChosenRun{{ballot1, 1, 1}}}),
-		"impossible runs":    from(1, RoleLearner, &ChosenRuns{[]ChosenRun{{ballot1, 0, 1}, {ballot1, 2, 1}, {Ballot{}, 1, 1}}}),
+		"impossible runs": from(1, RoleLearner,
+			&ChosenRuns{[]ChosenRun{{ballot1, 0, 1}, {ballot1, 2, 1}, {Ballot{}, 1, 1}}}),
 		"a fetch of nothing": from(2, RoleLearner, &Fetch{3, 2, 100}),
 		"what is for others": from(2, RoleLearner, &Heartbeat{}),
 	} {
@@ -333,7 +334,8 @@ func TestEvictedValuesComeBack(t *testing.T) {
 		d.records = append(d.records, step(lived, accept(ballot1, s, fmt.Sprintf("value %d", s))).Records...)
 	}
 	d.records = append(d.records, step(lived, accept(ballot2, 3, "a new value 3")).Records...)
-	d.records = append(d.records, step(lived, from(1, RoleLearner, &ChosenRuns{[]ChosenRun{{ballot1, 2, 4}}})).Records...)
+	told := from(1, RoleLearner, &ChosenRuns{[]ChosenRun{{ballot1, 2, 4}}})
+	d.records = append(d.records, step(lived, told).Records...)
 	if lived.resident > 20 {
 		t.Errorf("%d bytes stay in memory, at most 20 may", lived.resident)
 	}

@@ -2,6 +2,7 @@ package paxos
 
 import (
 	"fmt"
+	"slices"
 
 	"synod/core/mutant"
 )
@@ -273,13 +274,15 @@ func (p *Proposer) onPromise(e *Envelope, m *Promise, out *Output) {
 	}
 }
 
-// collect keeps the parts of a promise until all are there.
+// collect keeps the parts of a promise until all are there. Parts that were cut
+// from different memories, before and after a loss, are not one answer.
 func (p *Proposer) collect(from ReplicaID, m *Promise) bool {
 	if m.Parts == 0 || m.Part >= m.Parts {
 		return false
 	}
 	parts := p.parts[from-1]
-	if len(parts) != int(m.Parts) {
+	other := func(part *Promise) bool { return part != nil && part.Vector != m.Vector }
+	if len(parts) != int(m.Parts) || slices.ContainsFunc(parts, other) {
 		if m.Parts > promisePartsMax {
 			return false
 		}
@@ -287,12 +290,7 @@ func (p *Proposer) collect(from ReplicaID, m *Promise) bool {
 		p.parts[from-1] = parts
 	}
 	parts[m.Part] = m
-	for _, part := range parts {
-		if part == nil {
-			return false
-		}
-	}
-	return true
+	return !slices.Contains(parts, nil)
 }
 
 // promisePartsMax bounds what a promise may announce: 256 KiB times this.
