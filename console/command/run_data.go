@@ -53,7 +53,7 @@ func (e *Executor) retry(ctx context.Context, f *frame, c *call) bool {
 	id := e.lastUnknown
 	e.mutex.Unlock()
 	if id == "" {
-		e.usage(Problem{At: c.at, Text: "nothing to retry: no update of this run has an unknown outcome"})
+		e.usage(Problem{At: c.at, Text: "nothing to retry: no update of this run has an unknown outcome and an id to repeat it"})
 		f.failed, f.last = true, nil
 		return true
 	}

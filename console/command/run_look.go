@@ -144,6 +144,13 @@ func remarks(s Status) string {
 	if s.Chaos {
 		words = append(words, "chaos")
 	}
+	restarts := 0
+	for _, role := range s.Roles {
+		restarts += role.Restarts
+	}
+	if restarts > 0 {
+		words = append(words, plural(restarts, "restart"))
+	}
 	if len(s.Faults) > 0 {
 		words = append(words, plural(len(s.Faults), "fault"))
 	}

@@ -59,7 +59,7 @@ func RenderResult(r Result) string {
 		fmt.Fprintf(&row, " %s: %s\n", r.Status, Visible(r.Reply.Err.Error()))
 		return row.String()
 	}
-	fmt.Fprintf(&row, " %s %-20s %8s\n", pad(outcome(r), 18), progress(r), latency(r.Reply.Latency))
+	fmt.Fprintf(&row, " %s %-20s %8s\n", pad(outcome(r), 20), progress(r), latency(r.Reply.Latency))
 	for _, pair := range r.Reply.Pairs {
 		fmt.Fprintf(&row, "     %s %s\n", pad(Plain(string(pair.Key)), commandWidth), pairText(r, pair))
 	}
