@@ -34,6 +34,10 @@ const (
 	mailboxBytesMax    = 64 << 20
 )
 
+// acceptorBytesMax bounds the values that an acceptor keeps in memory beside its
+// log.
+const acceptorBytesMax = 8 << 20
+
 // drainMax is how long a stop waits for requests under way.
 const drainMax = 10 * time.Second
 
@@ -162,7 +166,7 @@ func (d *daemon) openProposer() (host.Agent, error) {
 // acceptorOptions say where the acceptor's log lies.
 func (s *settings) acceptorOptions() agent.AcceptorOptions {
 	id := s.identity
-	return agent.AcceptorOptions{Log: wal.Options{
+	return agent.AcceptorOptions{Limits: paxos.AcceptorOptions{MemoryBytesMax: acceptorBytesMax}, Log: wal.Options{
 		Dir:          filepath.Join(s.dir, identity.AcceptorDir),
 		SegmentBytes: int64(s.config.Storage.Segment), Background: true,
 		Identity: wal.Identity{

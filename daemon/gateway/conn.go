@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -49,13 +50,20 @@ func (c *conn) serve() {
 		}
 		f, err := c.stream.Next()
 		for err == nil {
-			if err = c.take(&batch, f); err != nil || !c.stream.Ready() {
+			if err = c.take(&batch, f); err != nil {
+				err = fmt.Errorf("request %s, length %d: %w", f.Kind, protocol.HeaderBytes+len(f.Body), err)
+				break
+			}
+			if !c.stream.Ready() {
 				break
 			}
 			f, err = c.stream.Next()
 		}
 		g.submit(c, &batch)
 		if err != nil {
+			if isMalformed(err) {
+				_ = c.outbox.Close() // the error may still find its sender
+			}
 			g.streamEnded(c.address, c.stream, err)
 			break
 		}

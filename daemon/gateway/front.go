@@ -185,16 +185,16 @@ func (g *Gateway) serveRequests(stream *protocol.Stream, address string) {
 	c.serve()
 }
 
-// ended tells why a stream ended, if that is worth a line: strangers' bytes are,
-// clients that go away are not.
+// streamEnded tells why a stream ended, if that is worth a line: strangers' bytes
+// are, clients that go away are not.
 func (g *Gateway) streamEnded(address string, stream *protocol.Stream, err error) {
 	var bad *protocol.FrameError
 	switch {
-	case errors.As(err, &bad) && errors.Is(err, io.ErrUnexpectedEOF):
+	case isMalformed(err):
 		g.malformed(address, err)
-	case errors.As(err, &bad), errors.Is(err, protocol.ErrMalformed), isMalformed(err):
+		_ = stream.Session().Close()
+	case errors.As(err, &bad):
 		g.malformed(address, err)
-		stream.Session().Abort(err)
 	default:
 		g.options.Logger.Debug("client stream ended", "client", address, "reason", err)
 	}
@@ -202,7 +202,7 @@ func (g *Gateway) streamEnded(address string, stream *protocol.Stream, err error
 
 // malformed counts what could not be read and tells of it.
 func (g *Gateway) malformed(address string, err error) {
-	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) {
 		g.options.Logger.Debug("connection without a preface", "client", address)
 		return // somebody only looked whether the port is open
 	}

@@ -55,7 +55,7 @@ func (c *conn) take(batch *frames, f protocol.Frame) error {
 	}
 	c.refuseUnbegun(f.Request, protocol.Refuse(protocol.CodeVersion, c.gateway.options.Identity.Replica,
 		fmt.Sprintf("kind %s is not known here", f.Kind)))
-	return fmt.Errorf("%w %s, length %d", errKind, f.Kind, len(f.Body))
+	return errKind
 }
 
 // enter does what all requests need: it counts, checks the limits and decides
@@ -273,5 +273,6 @@ func (g *Gateway) registerError(err error) *protocol.Error {
 
 // isMalformed tells a client's nonsense from the end of its connection.
 func isMalformed(err error) bool {
-	return errors.Is(err, kv.ErrMalformed) || errors.Is(err, kv.ErrUnknownOperation) || errors.Is(err, errKind)
+	return errors.Is(err, kv.ErrMalformed) || errors.Is(err, kv.ErrUnknownOperation) ||
+		errors.Is(err, protocol.ErrMalformed) || errors.Is(err, errKind)
 }
