@@ -77,9 +77,9 @@ type ChosenRun struct {
 }
 
 // Covers reports whether the run proves an entry for the slot, voted for under
-// ballot b, to hold the chosen value.
+// ballot b, to hold the chosen value. A run without a ballot proves nothing.
 func (r ChosenRun) Covers(s Slot, b Ballot) bool {
-	return r.First <= s && s <= r.Last && !b.Less(r.Ballot)
+	return r.First <= s && s <= r.Last && !b.Less(r.Ballot) && !r.Ballot.IsZero()
 }
 
 // Incarnation counts the lives of an acceptor's memory. It starts at 1 and

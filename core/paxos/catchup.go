@@ -10,26 +10,28 @@ type catchUp struct {
 	peer  ReplicaID
 	asked uint64
 	// turn counts the acceptors asked without progress since applied moved.
-	turn       int
-	turnSlot   Slot
-	progressed bool // the last answer brought something
+	turn     int
+	turnSlot Slot
+	// helper is whose answer of this batch brought something, 0 if none did.
+	helper ReplicaID
 	// seen is when applied last moved, and announced what was last told.
 	seen        uint64
 	seenSlot    Slot
 	announced   Slot
-	announcedAt uint64 // tick of it
+	announcedAt uint64 // tick of it, 0 for never
 	complain    uint64 // tick of the last Close
 }
 
 // gapTicks is how long a gap may stay before it is not just a message under way.
 const gapTicks = 3
 
-// announce tells the own proposer how far this learner is, and again now and then:
-// a proposer that was started anew knows nothing, and would have slots that are
-// long applied opened again.
+// announce tells the own proposer how far this learner is, at its first tick, and
+// again now and then: a proposer that was started anew knows nothing, and would
+// have slots that are long applied opened again.
 func (l *Learner) announce(out *Output) {
 	c := &l.catchUp
-	if l.applied != c.announced || l.now-c.announcedAt >= uint64(l.options.ResendTicks) {
+	again := c.announcedAt == 0 || l.now-c.announcedAt >= uint64(l.options.ResendTicks)
+	if l.applied != c.announced || again {
 		c.announced, c.announcedAt = l.applied, l.now
 		l.send(out, Address{l.cfg.Self, RoleProposer}, &Applied{Slot: l.applied})
 	}
@@ -49,6 +51,9 @@ func (l *Learner) tickCatchUp(out *Output) {
 	}
 	if c.peer == 0 && l.now-c.seen >= gapTicks && l.now-c.asked >= l.pauseTicks() {
 		l.fetch(l.nextPeer(), out)
+		if c.turn > 1 && (c.turn-1)%l.cfg.Replicas == 0 {
+			l.complainAbout(&Close{First: l.applied + 1, Last: l.wanted, Stuck: true}, out)
+		}
 	}
 }
 
@@ -56,7 +61,7 @@ func (l *Learner) tickCatchUp(out *Output) {
 // everyone quickly; then the answer is rather the leader's to give, and asking
 // for megabytes over and over would only be in its way.
 func (l *Learner) pauseTicks() uint64 {
-	rounds := l.catchUp.turn / l.cfg.Replicas
+	rounds := max(l.catchUp.turn-1, 0) / l.cfg.Replicas
 	if rounds == 0 {
 		return 1
 	}
@@ -66,26 +71,22 @@ func (l *Learner) pauseTicks() uint64 {
 // settleCatchUp asks on at once while it helps.
 func (l *Learner) settleCatchUp(out *Output) {
 	c := &l.catchUp
-	if c.progressed && c.peer == 0 && l.applied < l.known {
-		l.fetch(l.peerAt(c.turn), out)
+	if c.helper != 0 && c.peer == 0 && l.applied < l.known {
+		l.fetch(c.helper, out)
 	}
-	c.progressed = false
+	c.helper = 0
 }
 
-func (l *Learner) peerAt(turn int) ReplicaID {
-	return ReplicaID((int(l.cfg.Self)-1+turn)%l.cfg.Replicas) + 1
-}
-
-// nextPeer goes round all replicas, starting with the own one, and complains
-// to the leader after each full round without progress.
+// nextPeer goes round all replicas, starting with the own one. After each full
+// round without progress the leader is to hear of it.
 func (l *Learner) nextPeer() ReplicaID {
 	c := &l.catchUp
 	if c.turnSlot != l.applied {
 		c.turnSlot, c.turn = l.applied, 0
-	} else {
-		c.turn++
 	}
-	return l.peerAt(c.turn)
+	peer := ReplicaID((int(l.cfg.Self)-1+c.turn)%l.cfg.Replicas) + 1
+	c.turn++
+	return peer
 }
 
 func (l *Learner) fetch(peer ReplicaID, out *Output) {
@@ -95,9 +96,6 @@ func (l *Learner) fetch(peer ReplicaID, out *Output) {
 	last := l.applied + Slot(len(l.window))
 	m := &Fetch{First: first, Last: last, BytesMax: uint32(l.options.FetchBytesMax)}
 	l.send(out, Address{peer, RoleAcceptor}, m)
-	if c.turn > 0 && c.turn%l.cfg.Replicas == 0 {
-		l.complainAbout(&Close{First: first, Last: l.wanted, Stuck: true}, out)
-	}
 }
 
 // complainAbout asks whoever leads to decide slots, not too often.
@@ -117,13 +115,11 @@ func (l *Learner) complainAbout(m *Close, out *Output) {
 // entry's ballot is not below the run's: a held entry by itself is no vote,
 // and a run without its ballot proves nothing.
 func (l *Learner) onHeld(e *Envelope, m *Held) {
-	before := l.applied
 	l.wanted = max(l.wanted, m.Highest)
 	for _, run := range m.Runs {
 		l.known, l.wanted = max(l.known, run.Last), max(l.wanted, run.Last)
 	}
-	proven := 0
-	next := 0
+	proven, next := 0, 0
 	for i := range m.Entries {
 		entry := &m.Entries[i]
 		for next < len(m.Runs) && m.Runs[next].Last < entry.Slot {
@@ -143,11 +139,15 @@ func (l *Learner) onHeld(e *Envelope, m *Held) {
 			proven++
 			continue
 		}
-		l.offer(w, entry)
+		if l.offer(w, entry); w.chosen {
+			proven++
+		}
 	}
 	if e.From.Replica == l.catchUp.peer {
 		l.catchUp.peer = 0
-		l.catchUp.progressed = proven > 0 || l.applied > before
+		if proven > 0 {
+			l.catchUp.helper = e.From.Replica
+		}
 	}
 }
 
