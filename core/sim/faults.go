@@ -25,7 +25,8 @@ const (
 	faultLoss
 	faultDelay
 	faultStarvation
-	faultHint // a false report of a broken connection
+	faultNewLeader // the crash of a leader's proposer right after it came into office
+	faultHint      // a false report of a broken connection
 	faultClock
 	faultRot
 	faultBadDisk
@@ -35,7 +36,7 @@ const (
 
 var faultNames = [faultKinds]string{
 	"role crash", "replica crash", "power loss", "blackout", "death in a file operation", "role pause",
-	"replica pause", "slow disk", "partition", "one-way cut", "loss", "delay", "starvation", "false hint",
+	"replica pause", "slow disk", "partition", "one-way cut", "loss", "delay", "starvation", "crash of a new leader", "false hint",
 	"clock jump", "rot", "bad disk", "full disk",
 }
 
@@ -59,7 +60,7 @@ type faults struct {
 func (f *faults) begin() {
 	f.on = true
 	for kind := range faultKinds {
-		if f.c.options.Faults.Every[kind] > 0 {
+		if f.c.options.Faults.Every[kind] > 0 && kind != faultNewLeader {
 			f.plan(kind)
 		}
 	}
@@ -149,6 +150,23 @@ func (f *faults) crashRole(r *replica) {
 	}
 	h.replica.crashRole(h, way, "crash of the role")
 	f.later(func() { h.replica.startRole(h) })
+}
+
+// newLeader is told of every leader. Its crash right after it came into office,
+// with half of its first messages under way, is what elections are most afraid of.
+func (f *faults) newLeader(r *replica) {
+	random := f.c.streams.fault
+	if !f.on || f.c.options.Faults.Every[faultNewLeader] == 0 || random.IntN(2) == 0 {
+		return
+	}
+	f.counts[faultNewLeader]++
+	life := r.proposer.life
+	f.c.after(exponential(random, 3*check.Millisecond), func() {
+		if f.on && r.proposer.life == life {
+			r.crashRole(r.proposer, disk.Killed, "crash of a new leader")
+			f.later(func() { r.startRole(r.proposer) })
+		}
+	})
 }
 
 func (f *faults) crash(r *replica, way disk.Crash) {

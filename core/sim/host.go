@@ -132,6 +132,7 @@ func (h *host) tell() {
 		switch note.Kind {
 		case paxos.EventLeading:
 			h.leads = true
+			h.cluster.faults.newLeader(h.replica)
 		case paxos.EventResigned, paxos.EventFollowing:
 			h.leads = false
 		}

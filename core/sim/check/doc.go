@@ -8,6 +8,7 @@
 //
 //	agreement     S1   one value per slot; one value per (ballot, slot); learners
 //	                   take only what a majority voted for
+//	claims        S1   what is said about chosen slots is true when it is said
 //	proposal      S2   Accept(b, s, v) only if no other value was chosen below b
 //	promise       S3   an acceptor that sent a promise keeps it, in every life
 //	vote          S4   an acceptor that sent a vote keeps it, in every life

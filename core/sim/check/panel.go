@@ -52,6 +52,7 @@ func New(options Options) *Panel {
 	p.watchers = []Watcher{
 		&proposal{ledger: ledger},
 		&agreement{ledger: ledger},
+		newClaims(ledger),
 		&promise{},
 		&vote{ledger: ledger},
 		&silence{},

@@ -1,0 +1,85 @@
+package check
+
+import (
+	"fmt"
+	"math/bits"
+
+	"synod/core/paxos"
+)
+
+// claims watches what is said about chosen slots, long before anybody acts on it: a
+// leader's mark, the runs that learners tell their acceptors and acceptors tell
+// others, and the ends of chosen prefixes. Each such sentence must be true when it is
+// said.
+type claims struct {
+	ledger *Ledger
+	// through is how far the prefix of chosen slots has been seen to be unbroken.
+	through paxos.Slot
+	// marks are the ballots whose marks were verified, and how far.
+	marks map[paxos.Ballot]paxos.Slot
+}
+
+func newClaims(ledger *Ledger) *claims {
+	return &claims{ledger: ledger, marks: map[paxos.Ballot]paxos.Slot{}}
+}
+
+func (*claims) Name() string { return "claims" }
+
+func (w *claims) Watch(e *Event) error {
+	if e.Kind != Sent {
+		return nil
+	}
+	switch m := e.Envelope.Message.(type) {
+	case *paxos.Heartbeat:
+		return w.mark(e.Agent, m)
+	case *paxos.Promise:
+		return w.prefix(e.Agent, m.Chosen)
+	case *paxos.Accepted:
+		return w.prefix(e.Agent, m.Chosen)
+	case *paxos.ChosenRuns:
+		return w.runs(e.Agent, m.Runs)
+	case *paxos.Held:
+		return w.runs(e.Agent, m.Runs)
+	}
+	return nil
+}
+
+// mark: all slots of the mark have a majority of votes in the leader's own ballot.
+func (w *claims) mark(agent paxos.Address, m *paxos.Heartbeat) error {
+	for s := max(m.First, w.marks[m.Ballot]+1); s <= m.Chosen; s++ {
+		p := w.ledger.at(s).find(m.Ballot)
+		if p == nil || bits.OnesCount8(uint8(p.voters)) < w.ledger.majority {
+			return fmt.Errorf("%s says that slot %d is chosen in ballot %s, but no majority has voted so",
+				agent, s, m.Ballot.Long())
+		}
+	}
+	w.marks[m.Ballot] = max(w.marks[m.Ballot], m.Chosen)
+	return nil
+}
+
+// prefix: everything up to the slot is chosen.
+func (w *claims) prefix(agent paxos.Address, chosen paxos.Slot) error {
+	for ; w.through < chosen; w.through++ {
+		if _, _, ok := w.ledger.Chosen(w.through + 1); !ok {
+			return fmt.Errorf("%s says that all is chosen up to slot %d, but slot %d is not", agent, chosen, w.through+1)
+		}
+	}
+	return nil
+}
+
+// runs: every slot of a run was chosen in the run's ballot or below it. Only then do
+// all entries of higher ballots hold the chosen value.
+func (w *claims) runs(agent paxos.Address, runs []paxos.ChosenRun) error {
+	for _, run := range runs {
+		for s := run.First; s <= run.Last; s++ {
+			_, ballot, ok := w.ledger.Chosen(s)
+			if !ok || run.Ballot.Less(ballot) {
+				return fmt.Errorf("%s says that slot %d was chosen by ballot %s; chosen is it %v, by ballot %s",
+					agent, s, run.Ballot.Long(), ok, ballot.Long())
+			}
+		}
+	}
+	return nil
+}
+
+func (*claims) Finish() error { return nil }
