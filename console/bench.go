@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"synod/console/command"
 	"synod/console/feed"
 	"synod/console/load"
+	"synod/console/up"
 	"synod/protocol/client"
 )
 
@@ -24,6 +26,7 @@ type benchFlags struct {
 	json      bool
 	endpoints string
 	profile   string
+	local     bool
 }
 
 // benchGarbage trades memory, of which a load generator needs little, for processor time that the servers need.
@@ -53,6 +56,7 @@ func (p *program) benchCommand() *cobra.Command {
 	set.DurationVar(&f.Duration, "duration", 10*time.Second, "time of the measurement")
 	set.BoolVar(&f.json, "json", false, "print the result as one line of JSON")
 	set.StringVar(&f.endpoints, "endpoints", "", "host:port of servers, with commas, instead of a configuration")
+	set.BoolVar(&f.local, "local", false, "start the replicas of the configuration on this machine for the time of the run")
 	set.StringVar(&f.profile, "cpuprofile", "", "write a profile of this program to the file")
 	return c
 }
@@ -63,10 +67,42 @@ func (p *program) bench(ctx context.Context, f *benchFlags) error {
 	if err := f.Check(); err != nil {
 		return &usageError{err}
 	}
-	dial, err := p.benchDial(f)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer p.signals.catch(cancel, cancel)()
+	if f.local {
+		return p.benchLocal(ctx, f)
+	}
+	t, err := p.benchTarget(f)
 	if err != nil {
 		return err
 	}
+	return p.measure(ctx, f, t)
+}
+
+// benchLocal measures a cluster that lives as long as the measurement.
+func (p *program) benchLocal(ctx context.Context, f *benchFlags) (err error) {
+	if f.endpoints != "" || p.flags.host != "" || p.flags.port != 0 {
+		return usagef("--local starts a cluster, --endpoints, --host and --port name one: give only one of them")
+	}
+	plan, err := up.Prepare(up.Options{ConfigFile: p.upConfig(), Environ: p.environ, RandomPorts: true})
+	if err != nil {
+		return &usageError{err}
+	}
+	defer func() { err = errors.Join(err, plan.Discard()) }()
+	cluster, err := up.Launch(ctx, plan)
+	if err != nil {
+		return &exitError{p.signals.code(command.ExitFailed), err}
+	}
+	defer func() { err = errors.Join(err, p.stopped(cluster.Stop())) }()
+	if err := p.awaitLeader(ctx, cluster); err != nil {
+		return &exitError{p.signals.code(command.ExitFailed), err}
+	}
+	return p.measure(ctx, f, clusterTarget(plan.Config))
+}
+
+// measure runs the load against a target and prints what came of it.
+func (p *program) measure(ctx context.Context, f *benchFlags, t *target) error {
 	debug.SetGCPercent(benchGarbage)
 	if f.profile != "" {
 		stop, err := profile(f.profile)
@@ -75,10 +111,7 @@ func (p *program) bench(ctx context.Context, f *benchFlags) error {
 		}
 		defer stop()
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer p.signals.catch(cancel, cancel)()
-	ports := load.Ports{Dial: dial, Kind: func(err error) string {
+	ports := load.Ports{Dial: benchDial(t), Kind: func(err error) string {
 		kind, _, _ := feed.Describe(err)
 		return string(kind)
 	}}
@@ -116,29 +149,31 @@ func profile(name string) (stop func(), err error) {
 	}, nil
 }
 
-// benchDial gives the way to open connection number n: each prefers one replica, in turn, and moves on if that fails.
-func (p *program) benchDial(f *benchFlags) (func(context.Context, int) (load.Client, error), error) {
-	if f.endpoints != "" {
-		addresses := strings.Split(f.endpoints, ",")
-		for i, address := range addresses {
-			if addresses[i] = strings.TrimSpace(address); addresses[i] == "" {
-				return nil, usagef("--endpoints must be host:port with commas between them, not %s", command.Quote(f.endpoints))
-			}
+// benchTarget is what the flags name. Addresses without a configuration have no replicas' names.
+func (p *program) benchTarget(f *benchFlags) (*target, error) {
+	if f.endpoints == "" {
+		return p.target()
+	}
+	t := &target{}
+	for address := range strings.SplitSeq(f.endpoints, ",") {
+		if address = strings.TrimSpace(address); address == "" {
+			return nil, usagef("--endpoints must be host:port with commas between them, not %s", command.Quote(f.endpoints))
 		}
-		return func(ctx context.Context, number int) (load.Client, error) {
-			return openBenchClient(ctx, []client.Endpoint{{Address: addresses[number%len(addresses)]}})
-		}, nil
+		t.endpoints = append(t.endpoints, client.Endpoint{Address: address})
 	}
-	t, err := p.target()
-	if err != nil {
-		return nil, err
-	}
+	return t, nil
+}
+
+// benchDial gives the way to open connection number n. Each prefers one replica, in turn, and moves on to another when
+// that one fails; without the names of the replicas it cannot move on.
+func benchDial(t *target) func(context.Context, int) (load.Client, error) {
 	return func(ctx context.Context, number int) (load.Client, error) {
-		if t.config == nil {
-			return openBenchClient(ctx, t.endpoints)
+		endpoint := t.endpoints[number%len(t.endpoints)]
+		if endpoint.Replica == "" {
+			return openBenchClient(ctx, []client.Endpoint{endpoint})
 		}
-		return openBenchClient(ctx, t.endpoints, client.WithReplica(t.endpoints[number%len(t.endpoints)].Replica))
-	}, nil
+		return openBenchClient(ctx, t.endpoints, client.WithReplica(endpoint.Replica))
+	}
 }
 
 // benchClient is a client library's client as the generator wants it.

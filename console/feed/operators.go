@@ -88,8 +88,12 @@ func (o *Operators) Chaos(ctx context.Context, order command.ChaosOrder) error {
 func (o *Operators) Heal(ctx context.Context, replica string) error {
 	return o.with(ctx, replica, func(operator *client.Operator) error {
 		_, err := operator.Chaos(ctx, protocol.ChaosControl{Owner: o.owner})
-		if err == nil {
-			_, err = operator.Role(ctx, protocol.RoleControl{Action: protocol.ActionHeal, Role: allRoles, Owner: o.owner})
+		if err != nil {
+			return err
+		}
+		_, err = operator.Role(ctx, protocol.RoleControl{Action: protocol.ActionHeal, Role: allRoles, Owner: o.owner})
+		if errors.Is(err, client.ErrConflict) {
+			return nil // nothing was broken
 		}
 		return err
 	})

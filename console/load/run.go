@@ -70,13 +70,14 @@ func Run(ctx context.Context, options Options, ports Ports) (result *Result, err
 	if err := g.dial(ctx); err != nil {
 		return nil, err
 	}
-	begun := time.Now()
+	prepared := time.Duration(0)
 	if options.Prepare {
+		begun := time.Now()
 		if err := g.prepare(ctx); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrPrepare, err)
 		}
+		prepared = time.Since(begun)
 	}
-	prepared := time.Since(begun)
 	result = g.measure(ctx)
 	result.PrepareSeconds = prepared.Seconds()
 	return result, nil
