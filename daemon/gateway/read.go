@@ -53,7 +53,7 @@ func (c *conn) takeGet(batch *frames, f protocol.Frame) error {
 	}
 	if h.logged {
 		c.gateway.options.Requests.Line("get", slog.Uint64("req", h.request), slog.String("client", c.address),
-			slog.String("key", quoted(m.Key)), slog.String("mode", m.Mode.String()))
+			slog.String("key", shown(m.Key)), slog.String("mode", m.Mode.String()))
 	}
 	r := read{
 		request: h.request, begun: h.begun, deadline: deadline(h.begun, f.Remaining), size: int(h.size),
@@ -75,7 +75,7 @@ func (c *conn) takeScan(batch *frames, f protocol.Frame) error {
 	}
 	if h.logged {
 		c.gateway.options.Requests.Line("scan", slog.Uint64("req", h.request), slog.String("client", c.address),
-			slog.String("prefix", quoted(m.Prefix)), slog.String("mode", m.Mode.String()))
+			slog.String("prefix", shown(m.Prefix)), slog.String("mode", m.Mode.String()))
 	}
 	m.Prefix, m.After = batch.keep(m.Prefix), batch.keep(m.After)
 	r := read{

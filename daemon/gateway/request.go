@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 
 	"synod/core/kv"
 	"synod/core/paxos"
@@ -183,17 +182,18 @@ func (c *conn) corrupt(err error) *protocol.Error {
 // lineKeyBytesMax is how much of a key a line shows.
 const lineKeyBytesMax = 80
 
-// quoted shows a key that anybody may have sent.
-func quoted(key []byte) string {
+// shown is a key for a line; the logger quotes what needs quoting, because
+// anybody may have sent it.
+func shown(key []byte) string {
 	if len(key) > lineKeyBytesMax {
-		return strconv.Quote(string(key[:lineKeyBytesMax])) + "…"
+		return string(key[:lineKeyBytesMax]) + "…"
 	}
-	return strconv.Quote(string(key))
+	return string(key)
 }
 
 func (c *conn) updateLine(h handle, op string, key, value []byte) {
 	c.gateway.options.Requests.Line(op, slog.Uint64("req", h.request), slog.String("client", c.address),
-		slog.String("key", quoted(key)), slog.Int("value_bytes", len(value)))
+		slog.String("key", shown(key)), slog.Int("value_bytes", len(value)))
 }
 
 // submit sends a batch on its ways and empties it.
