@@ -49,6 +49,7 @@ type election struct {
 	sequence      uint64
 	progressed    uint64 // tick at which the oldest slot was last chosen
 	applied       Slot   // how far the own learner is
+	appliedKnown  bool   // it has said so
 	electionTicks int
 }
 
@@ -92,7 +93,7 @@ func (p *Proposer) elect(out *Output) {
 		if p.hearsLeader() {
 			p.deadline = max(p.deadline, p.leaderHeard+uint64(p.electionTicks))
 		}
-		if p.now >= p.deadline {
+		if p.now >= p.deadline && p.ready() {
 			p.canvass(out)
 		}
 	case Canvassing, Preparing:
@@ -103,6 +104,14 @@ func (p *Proposer) elect(out *Output) {
 	case Leading:
 		p.keepLeading(out)
 	}
+}
+
+// ready reports whether this proposer should take part in elections: once its
+// learner has said how far it is, or has had long enough to say so. Where phase 1
+// begins rests on it; a majority that knows nothing would begin at slot 1 and
+// carry the whole log.
+func (l *election) ready() bool {
+	return l.appliedKnown || l.now >= 2*uint64(l.electionTicks)
 }
 
 // canvass asks everyone, ourselves too, whether to campaign.
@@ -124,7 +133,7 @@ func (p *Proposer) onCanvass(e *Envelope, m *Canvass, out *Output) {
 	leader := p.Leader()
 	reply := &CanvassReply{
 		Attempt: m.Attempt, Leader: leader, Highest: p.round, Applied: p.applied,
-		Granted: leader.IsZero() && p.state != Preparing || e.From.Replica == p.cfg.Self,
+		Granted: leader.IsZero() && p.state != Preparing && p.ready() || e.From.Replica == p.cfg.Self,
 	}
 	p.send(out, Address{e.From.Replica, RoleProposer}, reply)
 }

@@ -184,7 +184,7 @@ func (p *Proposer) Step(e Envelope, out *Output) {
 	case *Close:
 		p.onClose(m, out)
 	case *Applied:
-		p.applied = max(p.applied, m.Slot)
+		p.applied, p.appliedKnown = max(p.applied, m.Slot), true
 	case *LinkDown:
 		p.onLinkDown(m, out)
 	}
