@@ -235,7 +235,7 @@ func (c *cluster) breakRest(core replicaSet) {
 		}
 		r.frozen = true
 		me, random := only(r.id), c.streams.fault
-		switch way := random.IntN(5); way {
+		switch way := random.IntN(6); way {
 		case 0:
 			r.crash(disk.LoseAll, "left broken: down")
 		case 1:
@@ -248,7 +248,7 @@ func (c *cluster) breakRest(core replicaSet) {
 			c.network.cutBetween(me, core, 1)
 			c.network.cutBetween(core, me, 1)
 			c.faults.note("%s is left broken: cut off", r.id)
-		case 3:
+		case 3, 5:
 			c.network.cutBetween(core, me, 1)
 			c.faults.note("%s is left broken: deaf", r.id)
 		case 4:

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"synod/core/mutant"
+	"synod/core/paxos"
 	"synod/core/sim/check"
 )
 
@@ -83,6 +84,9 @@ type FaultOptions struct {
 	Every [faultKinds]check.Time
 	// DownMax bounds how long anything stays down, paused or cut.
 	DownMax check.Time
+	// Starve are the kinds of messages that starvation picks from; a kind may stand
+	// more than once.
+	Starve []paxos.Kind
 	// LostMax is how many acceptors may lose their state for the rest of the run.
 	LostMax int
 }
@@ -182,6 +186,11 @@ func drawFaults(random *rand.Rand, o *Options) {
 			continue
 		}
 		o.Faults.Every[kind] = every
+	}
+	o.Faults.Starve = []paxos.Kind{
+		paxos.KindPrepare, paxos.KindPromise, paxos.KindAccept, paxos.KindAccept, paxos.KindAccepted,
+		paxos.KindAccepted, paxos.KindHeartbeat, paxos.KindHeartbeatReply, paxos.KindForward, paxos.KindReadAnswer,
+		paxos.KindHeld, paxos.KindFetch, paxos.KindClose, paxos.KindNack, paxos.KindCanvassReply,
 	}
 	o.Faults.DownMax = pick(random, 50*check.Millisecond, 500*check.Millisecond, 1500*check.Millisecond)
 	o.Faults.LostMax = random.IntN((o.Replicas-1)/2 + 1)

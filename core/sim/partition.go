@@ -109,10 +109,8 @@ func (f *faults) starve() {
 		return
 	}
 	*s = starvation{
-		on: true,
-		kind: pick(random, paxos.KindPrepare, paxos.KindPromise, paxos.KindAccept, paxos.KindAccept, paxos.KindAccepted,
-			paxos.KindAccepted, paxos.KindHeartbeat, paxos.KindHeartbeatReply, paxos.KindForward, paxos.KindReadAnswer,
-			paxos.KindHeld, paxos.KindFetch, paxos.KindClose, paxos.KindNack, paxos.KindCanvassReply),
+		on:     true,
+		kind:   pick(random, f.c.options.Faults.Starve...),
 		stride: paxos.Slot(1 + random.IntN(3)),
 	}
 	if random.IntN(2) == 0 {

@@ -97,6 +97,11 @@ func (c *cluster) drawCore() replicaSet {
 	n := c.options.Replicas
 	size := n/2 + 1 + c.streams.fault.IntN(n-n/2)
 	core := everyone(n)
+	// To lose its leader, and not to notice, is what a majority suffers most from.
+	if leader := c.leader(); leader != nil && !c.faults.lost.has(leader.id) && c.streams.fault.IntN(2) == 0 {
+		size = min(size, n-1)
+		core = core.without(only(leader.id))
+	}
 	for _, i := range c.streams.fault.Perm(n) {
 		id := paxos.ReplicaID(i + 1)
 		if core.size() > size && !c.faults.lost.has(id) {

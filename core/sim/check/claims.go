@@ -8,7 +8,7 @@ import (
 )
 
 // claims watches what is said about chosen slots, long before anybody acts on it: a
-// leader's mark, the runs that learners tell their acceptors and acceptors tell
+// leader's right to propose and its mark, the runs that learners tell their acceptors and acceptors tell
 // others, and the ends of chosen prefixes. Each such sentence must be true when it is
 // said.
 type claims struct {
@@ -17,23 +17,46 @@ type claims struct {
 	through paxos.Slot
 	// marks are the ballots whose marks were verified, and how far.
 	marks map[paxos.Ballot]paxos.Slot
+	// promises are the acceptors that have promised a ballot.
+	promises map[paxos.Ballot]replicaSet
+	// uses say who uses a ballot, lives count the starts of each proposer.
+	uses  map[paxos.Ballot]ballotUse
+	lives [paxos.ReplicasMax + 1]int
+}
+
+// ballotUse is the one campaign that a ballot belongs to.
+type ballotUse struct {
+	replica  paxos.ReplicaID
+	life     int
+	proposed bool // phase 1 is over
 }
 
 func newClaims(ledger *Ledger) *claims {
-	return &claims{ledger: ledger, marks: map[paxos.Ballot]paxos.Slot{}}
+	return &claims{
+		ledger: ledger, marks: map[paxos.Ballot]paxos.Slot{}, promises: map[paxos.Ballot]replicaSet{},
+		uses: map[paxos.Ballot]ballotUse{},
+	}
 }
 
 func (*claims) Name() string { return "claims" }
 
 func (w *claims) Watch(e *Event) error {
+	if e.Kind == Started && e.Agent.Roles == paxos.RoleProposer {
+		w.lives[e.Agent.Replica]++
+	}
 	if e.Kind != Sent {
 		return nil
 	}
 	switch m := e.Envelope.Message.(type) {
+	case *paxos.Prepare:
+		return w.use(e.Agent, m.Ballot, false)
 	case *paxos.Heartbeat:
 		return w.mark(e.Agent, m)
 	case *paxos.Promise:
+		w.promises[m.Ballot] = w.promises[m.Ballot].with(e.Agent.Replica)
 		return w.prefix(e.Agent, m.Chosen)
+	case *paxos.Accept:
+		return w.phase1(e.Agent, m)
 	case *paxos.Accepted:
 		return w.prefix(e.Agent, m.Chosen)
 	case *paxos.ChosenRuns:
@@ -41,6 +64,31 @@ func (w *claims) Watch(e *Event) error {
 	case *paxos.Held:
 		return w.runs(e.Agent, m.Runs)
 	}
+	return nil
+}
+
+// phase1: who proposes in a ballot has the promises of a majority for this ballot.
+func (w *claims) phase1(agent paxos.Address, m *paxos.Accept) error {
+	if n := bits.OnesCount8(uint8(w.promises[m.Ballot])); n < w.ledger.majority {
+		return fmt.Errorf("%s proposes in slot %d in ballot %s, which %d acceptors have promised",
+			agent, m.Slot, m.Ballot.Long(), n)
+	}
+	return w.use(agent, m.Ballot, true)
+}
+
+// use: a ballot belongs to one campaign of one life of one proposer, which asks for
+// promises and then proposes, and never again the other way round.
+func (w *claims) use(agent paxos.Address, ballot paxos.Ballot, proposes bool) error {
+	now := ballotUse{agent.Replica, w.lives[agent.Replica], proposes}
+	first, again := w.uses[ballot]
+	switch {
+	case again && (first.replica != now.replica || first.life != now.life):
+		return fmt.Errorf("%s uses ballot %s in its life %d, which %s used in its life %d",
+			agent, ballot.Long(), now.life, first.replica, first.life)
+	case first.proposed && !proposes:
+		return fmt.Errorf("%s campaigns with ballot %s, in which it has proposed before", agent, ballot.Long())
+	}
+	w.uses[ballot] = now
 	return nil
 }
 

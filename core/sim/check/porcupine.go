@@ -14,7 +14,7 @@ import (
 const (
 	// overlapMax bounds how many operations of one key may overlap: the judge's
 	// work grows exponentially with it.
-	overlapMax = 16
+	overlapMax = 24
 	// judgeNanosMax is real time, but no verdict depends on it: running out of it
 	// fails the run.
 	judgeNanosMax = 20_000_000_000
