@@ -275,6 +275,9 @@ func AnswerPreface(conn net.Conn, w Welcome) error {
 	if _, err := conn.Write(w.Append(nil)); err != nil {
 		return fmt.Errorf("answer the preface: %w", err)
 	}
+	if w.Refusal != nil {
+		return nil // the other side hangs up as soon as it has read it
+	}
 	return conn.SetDeadline(time.Time{})
 }
 
