@@ -31,7 +31,7 @@ func (d *daemon) Log() *monitor.Ring { return d.ring }
 // Status implements gateway.Operator: everything that people may want to know.
 func (d *daemon) Status() protocol.Status {
 	roles := d.host.Status()
-	proposer, acceptor, learner := &roles[0], &roles[1], &roles[2]
+	acceptor, learner := &roles[1], &roles[2]
 	s := protocol.Status{
 		Replica: d.self.Self.String(), Incarnation: uint64(d.self.Incarnation),
 		Voted: uint64(acceptor.Agent.Voted), Chosen: uint64(learner.Agent.Chosen), Applied: uint64(learner.Agent.Applied),
@@ -52,7 +52,7 @@ func (d *daemon) Status() protocol.Status {
 	}
 	s.Queues = append(s.Queues, protocol.QueueStatus{
 		Queue: "requests", Length: d.gateway.Waiting(), Limit: d.gateway.WaitingMax(), Dropped: d.counters.Overloaded.Load(),
-	}, protocol.QueueStatus{Queue: "proposals", Length: proposer.Agent.Queued, Dropped: proposer.Agent.Dropped})
+	})
 	for _, l := range d.links.Status() {
 		s.Peers = append(s.Peers, protocol.PeerStatus{
 			Replica: l.Replica.String(), Connected: l.Connected, RTTMicros: l.RTT.Microseconds(), LastHeard: l.LastHeard,
@@ -95,6 +95,8 @@ func (d *daemon) Role(m protocol.RoleControl) (protocol.Done, *protocol.Error) {
 		switch {
 		case errors.Is(err, fault.ErrDisabled):
 			return protocol.Done{}, d.refuse(protocol.CodeDenied, err)
+		case errors.Is(err, fault.ErrNone) && m.Action == protocol.ActionHeal && m.Role == "all":
+			done = append(done, role.String()) // whole already
 		case err != nil && m.Role != "all":
 			return protocol.Done{}, d.refuse(protocol.CodeConflict, err)
 		case err == nil:
@@ -114,6 +116,8 @@ func (d *daemon) control(m protocol.RoleControl, role paxos.Roles) error {
 		return d.faults.Inject(fault.Fault{Role: role, Kind: fault.Crash, Owner: m.Owner}, life)
 	case protocol.ActionPause:
 		return d.faults.Inject(fault.Fault{Role: role, Kind: fault.Pause, Owner: m.Owner}, life)
+	case protocol.ActionResume:
+		return d.faults.Resume(role, m.Owner)
 	case protocol.ActionRestart:
 		return d.faults.Restart(role, m.Owner)
 	default:

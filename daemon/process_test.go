@@ -108,7 +108,8 @@ func singleCluster(t *testing.T) (folder string, parsed *config.Config) {
 	for i := range free {
 		free[i] = open(t, "127.0.0.1:0")
 	}
-	text := fmt.Sprintf("[replicas.r1]\nclient = %q\npeer = %q\n[storage]\nsegment = \"2MiB\"\n[log]\nrequests = \"all\"\n",
+	text := fmt.Sprintf("[replicas.r1]\nclient = %q\npeer = %q\n"+
+		"[storage]\nsegment = \"2MiB\"\n[log]\nrequests = \"all\"\n",
 		free[0].Addr(), free[1].Addr())
 	for _, l := range free {
 		_ = l.Close()

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +28,9 @@ func run(f *flags) error {
 	c, err := f.load()
 	if err != nil || f.check {
 		return err
+	}
+	if f.logFormat != "text" && f.logFormat != "json" {
+		return fail(exitUsage, fmt.Errorf("--log-format %q: give text or json", f.logFormat))
 	}
 	if f.replica == "" {
 		return fail(exitUsage, fmt.Errorf("which replica? give --replica with one of %v", c.ReplicaIDs()))
@@ -105,9 +107,7 @@ func (s *settings) die(failure host.Failure) {
 	}
 	s.logger.Error("the process ends, because a role failed", "role", failure.Role.String(), "error", failure.Err)
 	if failure.Stack != "" {
-		for line := range strings.Lines(failure.Stack) {
-			s.logger.Debug("stack", "line", strings.TrimSpace(line))
-		}
+		s.logger.Error("where it failed", "stack", failure.Stack)
 	}
 	os.Exit(code)
 }

@@ -118,7 +118,7 @@ func (d *daemon) start(peers, clients net.Listener) error {
 	d.serving.Go(func() { d.serve(d.links.Serve, peers) })
 	d.links.Start()
 	d.serving.Go(func() { d.serve(d.gateway.Serve, clients) })
-	if d.config.Faults.Random.On {
+	if f := d.config.Faults; f.Random.On && f.Enabled {
 		return d.faults.StartChaos(d.schedule(), "configuration")
 	}
 	return nil

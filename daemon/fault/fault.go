@@ -127,6 +127,17 @@ func (c *Controller) expire(a *active) {
 	}
 }
 
+// Resume ends the pause of a role.
+func (c *Controller) Resume(role paxos.Roles, owner string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.active[role]
+	if a == nil || a.Kind != Pause {
+		return fmt.Errorf("resume %s: it is not paused: %w", role, ErrNone)
+	}
+	return c.healLocked(a, "by "+owner)
+}
+
 // Heal ends the fault of a role: a crashed role starts, a paused one goes on.
 func (c *Controller) Heal(role paxos.Roles, owner string) error {
 	c.mu.Lock()

@@ -105,9 +105,19 @@ func TestHealAndRestart(t *testing.T) {
 		if err := c.Inject(pause, 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Heal(paxos.RoleAcceptor, "test"); err != nil || host.paused[paxos.RoleAcceptor] {
-			t.Errorf("Heal: %v, paused %v", err, host.paused)
+		if err := c.Resume(paxos.RoleAcceptor, "test"); err != nil || host.paused[paxos.RoleAcceptor] {
+			t.Errorf("Resume: %v, paused %v", err, host.paused)
 		}
+		if err := c.Inject(crash("test"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Resume(paxos.RoleAcceptor, "test"); !errors.Is(err, ErrNone) {
+			t.Errorf("Resume of a crashed role: %v", err)
+		}
+		if err := c.Heal(paxos.RoleAcceptor, "test"); err != nil || host.down[paxos.RoleAcceptor] {
+			t.Errorf("Heal: %v, down %v", err, host.down)
+		}
+		host.crashes, host.starts = 0, 0
 		if err := c.Restart(paxos.RoleAcceptor, "test"); err != nil || host.crashes != 1 || host.starts != 1 {
 			t.Errorf("Restart: %v, %d crashes, %d starts", err, host.crashes, host.starts)
 		}

@@ -23,8 +23,9 @@ type front struct {
 	closed    bool
 	running   sync.WaitGroup
 
-	lines  *rate.Limiter // of complaints about strangers
-	silent uint64        // complaints not written; guarded by mu
+	lines    *rate.Limiter // of complaints about strangers
+	silent   uint64        // complaints not written
+	refusing int           // connections above a limit that are told so
 }
 
 // Complaints a second, and at once.
@@ -66,8 +67,13 @@ func (g *Gateway) Serve(listener net.Listener) error {
 // acceptPause after a failed accept keeps the loop from spinning.
 const acceptPause = 50 * time.Millisecond
 
-// admit counts a connection, or says which limit it would break.
-func (g *Gateway) admit(c net.Conn) error {
+// refusingMax bounds the connections that are told that they are too many; all
+// others are closed without a word, or a flood of them would need memory.
+const refusingMax = 64
+
+// admit counts a connection, or says which limit it would break. If talk is
+// false the connection is to be closed without a word; else leave must follow.
+func (g *Gateway) admit(c net.Conn) (refused error, talk bool) {
 	f := &g.front
 	host, _, err := net.SplitHostPort(c.RemoteAddr().String())
 	if err != nil {
@@ -77,15 +83,22 @@ func (g *Gateway) admit(c net.Conn) error {
 	defer f.mu.Unlock()
 	switch {
 	case f.closed:
-		return errors.New("this replica is stopping")
-	case len(f.open) >= g.limits.Connections:
-		return fmt.Errorf("%d connections are open, the limit is reached", len(f.open))
+		return errors.New("this replica is stopping"), false
+	case len(f.open)-f.refusing >= g.limits.Connections:
+		refused = fmt.Errorf("%d connections are open, the limit is reached", g.limits.Connections)
 	case f.byHost[host] >= g.limits.ConnectionsPerHost:
-		return fmt.Errorf("%d connections from %s are open, the limit is reached", f.byHost[host], host)
+		refused = fmt.Errorf("%d connections from %s are open, the limit is reached", f.byHost[host], host)
+	}
+	if refused != nil {
+		if f.refusing >= refusingMax {
+			return refused, false
+		}
+		f.refusing++
+		host = ""
 	}
 	f.open[c] = host
 	f.byHost[host]++
-	return nil
+	return refused, true
 }
 
 func (f *front) leave(c net.Conn) {
@@ -93,6 +106,9 @@ func (f *front) leave(c net.Conn) {
 	defer f.mu.Unlock()
 	host := f.open[c]
 	delete(f.open, c)
+	if host == "" {
+		f.refusing--
+	}
 	if f.byHost[host]--; f.byHost[host] == 0 {
 		delete(f.byHost, host)
 	}
@@ -102,16 +118,19 @@ func (f *front) leave(c net.Conn) {
 func (g *Gateway) Connections() int {
 	g.front.mu.Lock()
 	defer g.front.mu.Unlock()
-	return len(g.front.open)
+	return len(g.front.open) - g.front.refusing
 }
 
 // receive owns one connection, from its preface to its end.
 func (g *Gateway) receive(c net.Conn) {
 	address := c.RemoteAddr().String()
-	overfull := g.admit(c)
-	if overfull == nil {
-		defer g.front.leave(c)
+	overfull, talk := g.admit(c)
+	if !talk {
+		g.options.Counters.Refused.Add(1)
+		_ = c.Close()
+		return
 	}
+	defer g.front.leave(c)
 	preface, err := protocol.ReceivePreface(c)
 	if err != nil {
 		g.malformed(address, err)
@@ -156,8 +175,11 @@ func (g *Gateway) Streams(session *protocol.Session, address string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var streams sync.WaitGroup
+	// Who was let in has to say something.
+	patience := time.AfterFunc(protocol.FirstFrameTimeout, cancel)
 	for {
 		stream, err := session.Accept(ctx)
+		patience.Stop()
 		if err != nil {
 			var bad *protocol.FrameError
 			if errors.As(err, &bad) || errors.Is(err, protocol.ErrMalformed) {

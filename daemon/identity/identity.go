@@ -62,7 +62,8 @@ type file struct {
 	Created     time.Time `toml:"created"`
 }
 
-const head = "# Who this replica is. Written by `synodd init`; a changed or copied file breaks the cluster's promises.\n"
+const head = "# Who this replica is. Written by `synodd init`.\n" +
+	"# A changed or copied file breaks the cluster's promises.\n"
 
 // ParseCluster reads a cluster's ID from 32 hexadecimal digits.
 func ParseCluster(text string) (paxos.ClusterID, error) {

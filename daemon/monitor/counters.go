@@ -5,8 +5,6 @@ import "sync/atomic"
 // Counters count what a status shows. All may be used by any goroutine.
 type Counters struct {
 	Requests    atomic.Uint64 // complete requests of clients
-	Answers     atomic.Uint64 // answers given, errors included
-	Errors      atomic.Uint64 // answers that were errors
 	Malformed   atomic.Uint64 // inputs that were no frames, prefaces or requests
 	Refused     atomic.Uint64 // connections refused at a limit or at the preface
 	Overloaded  atomic.Uint64 // requests refused at a limit

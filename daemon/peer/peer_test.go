@@ -258,7 +258,7 @@ func TestStrangersAreRefusedWithASentence(t *testing.T) {
 		change func(*protocol.Identity)
 		words  string
 	}{
-		"another cluster":  {func(id *protocol.Identity) { id.Cluster = paxos.ClusterID{8} }, "check addresses and data folders"},
+		"another cluster":  {func(id *protocol.Identity) { id.Cluster[0] = 8 }, "check addresses and data folders"},
 		"a second process": {func(id *protocol.Identity) { id.Run = 4711 }, "another process runs as r1"},
 	} {
 		t.Run(name, func(t *testing.T) {
