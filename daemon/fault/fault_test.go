@@ -26,6 +26,20 @@ func newHost() *fakeHost {
 
 var errState = errors.New("wrong state")
 
+// count adds to a counter.
+func (h *fakeHost) count(counter *int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	*counter++
+}
+
+// seen gives the counters.
+func (h *fakeHost) seen() (crashes, starts int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.crashes, h.starts
+}
+
 func (h *fakeHost) set(states map[paxos.Roles]bool, role paxos.Roles, to bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -37,12 +51,12 @@ func (h *fakeHost) set(states map[paxos.Roles]bool, role paxos.Roles, to bool) e
 }
 
 func (h *fakeHost) Crash(role paxos.Roles, _ string) error {
-	h.crashes++
+	h.count(&h.crashes)
 	return h.set(h.down, role, true)
 }
 
 func (h *fakeHost) Start(role paxos.Roles, _ string) error {
-	h.starts++
+	h.count(&h.starts)
 	return h.set(h.down, role, false)
 }
 func (h *fakeHost) Pause(role paxos.Roles, _ string) error  { return h.set(h.paused, role, true) }
@@ -85,12 +99,13 @@ func TestAFaultHealsByItself(t *testing.T) {
 			t.Errorf("active: %+v", list)
 		}
 		time.Sleep(1999 * time.Millisecond)
-		if host.starts != 0 {
+		if _, starts := host.seen(); starts != 0 {
 			t.Error("healed too early")
 		}
 		time.Sleep(2 * time.Millisecond)
-		if host.starts != 1 || len(c.Active()) != 0 {
-			t.Errorf("%d starts, active %+v", host.starts, c.Active())
+		synctest.Wait()
+		if _, starts := host.seen(); starts != 1 || len(c.Active()) != 0 {
+			t.Errorf("%d starts, active %+v", starts, c.Active())
 		}
 	})
 }
