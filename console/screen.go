@@ -2,10 +2,22 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+
+	"synod/console/app"
 	"synod/console/command"
+	"synod/console/feed"
+	"synod/console/state"
+	"synod/console/theme"
 	"synod/console/up"
 )
+
+// screenFrames is how often a second the screen is written at most.
+const screenFrames = 20
 
 // screen opens the operator's screen on the configured target.
 func (p *program) screen(ctx context.Context) error {
@@ -20,6 +32,81 @@ func (p *program) screen(ctx context.Context) error {
 	return p.with(ctx, t, func(ctx context.Context, s *session) error { return p.runScreen(ctx, s, settings, nil) })
 }
 
-func (p *program) runScreen(ctx context.Context, s *session, settings command.Settings, _ *up.Cluster) error {
-	return p.prompt(ctx, s, settings)
+// source is what the screen reads: the desk's session, the watch's replicas, and the processes that we have started.
+type source struct {
+	*app.Desk
+	watch   *feed.Watch
+	cluster *up.Cluster // nil if others have started the replicas
+}
+
+// Replicas gives what is known about the replicas now.
+func (s *source) Replicas() []state.Observation {
+	observations := s.watch.Snapshot()
+	if s.cluster == nil {
+		return observations
+	}
+	for _, process := range s.cluster.Processes() {
+		for i := range observations {
+			if observations[i].ID == process.ID {
+				observations[i].Process = string(process.State)
+			}
+		}
+	}
+	return observations
+}
+
+// runScreen shows the screen until a person leaves it or a signal comes.
+func (p *program) runScreen(ctx context.Context, s *session, settings command.Settings, cluster *up.Cluster) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	guard := &app.Guard{}
+	watch := feed.StartWatch(ctx, s.target.endpoints, s.log, guard.Go)
+	defer watch.Close()
+	desk := app.NewDesk()
+	ports := s.ports(desk)
+	ports.Ask = desk.Ask
+	executor := command.NewExecutor(s.grammar, ports, settings)
+	look := theme.New(p.flags.noColor || p.getenv("NO_COLOR") != "")
+	// The library asks the terminal for its background unless it is told.
+	lipgloss.SetHasDarkBackground(true)
+	model := app.New(app.Options{
+		Cluster: settings.ClusterName, ReadOnly: settings.ReadOnly, Grammar: s.grammar, Theme: look,
+		Source: &source{Desk: desk, watch: watch, cluster: cluster},
+	})
+	screen := tea.NewProgram(model, tea.WithContext(ctx), tea.WithInput(p.stdin), tea.WithOutput(p.stdout),
+		tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(screenFrames))
+	guard.OnPanic(func() { go screen.Kill() })
+	defer p.signals.catch(cancel, cancel)()
+	served := make(chan struct{})
+	guard.Go(func() {
+		defer close(served)
+		parser := command.NewParser(s.grammar, nil)
+		desk.Serve(ctx, func(ctx context.Context, line string) bool { return runLine(ctx, line, parser, executor, desk) })
+		screen.Send(app.Ended())
+	})
+	_, err := screen.Run()
+	cancel()
+	if failed := guard.Err(); failed != nil {
+		return &exitError{exitInternal, failed}
+	}
+	<-served
+	p.code = p.signals.code(command.ExitOK)
+	if err != nil && !(errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil) {
+		return &exitError{exitInternal, fmt.Errorf("the screen: %w", err)}
+	}
+	summary := executor.Summary()
+	if summary.Requests > 0 {
+		fmt.Fprintf(p.stderr, "# %s\n", summary.String())
+	}
+	return nil
+}
+
+// runLine runs a line of the prompt; false ends the screen.
+func runLine(ctx context.Context, line string, p *command.Parser, e *command.Executor, desk *app.Desk) bool {
+	statements, err := p.Line(line, command.Position{})
+	if err != nil {
+		desk.Say(state.Bad, "  "+err.Error())
+		return true
+	}
+	return e.Run(ctx, statements)
 }

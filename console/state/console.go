@@ -1,0 +1,108 @@
+package state
+
+import (
+	"time"
+)
+
+// Console is everything the screen shows. Its methods change only the value itself; a copy shares the slices, which are
+// replaced and not written into.
+type Console struct {
+	Cluster  string
+	ReadOnly bool
+	Now      time.Time
+	Replicas []Observation
+	Session  Session
+	Rate     float64 // answered requests a second, of all replicas
+	samples  []sample
+}
+
+// sample is the sum of answered requests at a moment.
+type sample struct {
+	at    time.Time
+	total uint64
+}
+
+// rateSpan is the time over which the rate is taken.
+const rateSpan = 2 * time.Second
+
+// Observe takes what is known at a moment.
+func (c Console) Observe(now time.Time, replicas []Observation, session Session) Console {
+	c.Now, c.Replicas, c.Session = now, replicas, session
+	total := uint64(0)
+	for i := range replicas {
+		total += replicas[i].Status.Requests.Updates + replicas[i].Status.Requests.Reads
+	}
+	samples := make([]sample, 0, len(c.samples)+1)
+	for _, s := range c.samples {
+		if now.Sub(s.at) <= rateSpan && s.total <= total { // a replica that started anew counts from 0
+			samples = append(samples, s)
+		}
+	}
+	c.samples = append(samples, sample{now, total})
+	c.Rate = 0
+	if first := c.samples[0]; now.After(first.at) {
+		c.Rate = float64(total-first.total) / now.Sub(first.at).Seconds()
+	}
+	return c
+}
+
+// Up counts the replicas that answer now.
+func (c *Console) Up() int {
+	up := 0
+	for i := range c.Replicas {
+		if c.Replicas[i].Fresh(c.Now) {
+			up++
+		}
+	}
+	return up
+}
+
+// Leader gives the leader that a majority of the replicas that answer names, with its ballot; "" if there is none.
+func (c *Console) Leader() (leader, ballot string) {
+	votes := map[string]int{}
+	for i := range c.Replicas {
+		o := &c.Replicas[i]
+		if !o.Fresh(c.Now) || o.Status.Leader == "" {
+			continue
+		}
+		if votes[o.Status.Leader]++; 2*votes[o.Status.Leader] > c.Up() {
+			leader = o.Status.Leader
+		}
+	}
+	for i := range c.Replicas {
+		o := &c.Replicas[i]
+		if leader != "" && o.Fresh(c.Now) && o.Status.Leader == leader && (ballot == "" || o.ID == leader) {
+			ballot = o.Status.Ballot
+		}
+	}
+	return leader, ballot
+}
+
+// Chosen is the highest slot that any replica has told as chosen.
+func (c *Console) Chosen() uint64 {
+	highest := uint64(0)
+	for i := range c.Replicas {
+		highest = max(highest, c.Replicas[i].Status.Chosen)
+	}
+	return highest
+}
+
+// Faults counts the injected faults that the replicas have told last, a random schedule as one.
+func (c *Console) Faults() int {
+	count, chaos := 0, false
+	for i := range c.Replicas {
+		if o := &c.Replicas[i]; o.Fresh(c.Now) {
+			count += len(o.Status.Faults)
+			chaos = chaos || o.Status.Chaos
+		}
+	}
+	if chaos {
+		count++
+	}
+	return count
+}
+
+// Behind is how many chosen slots a replica has not applied yet.
+func (c *Console) Behind(o *Observation) uint64 {
+	return c.Chosen() - min(o.Status.Applied, c.Chosen())
+}
