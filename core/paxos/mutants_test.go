@@ -30,3 +30,19 @@ func TestMutantsDieInTheWorld(t *testing.T) {
 		})
 	}
 }
+
+// TestMutantsDieInEveryOrder: the walk through all states finds those bugs that
+// one slot and three acceptors are enough for.
+func TestMutantsDieInEveryOrder(t *testing.T) {
+	for _, id := range []mutant.ID{
+		mutant.M3, mutant.M7, mutant.M9, mutant.M12, mutant.M13, mutant.M41,
+	} {
+		x := newExplorer(mutant.Of(id))
+		states := x.explore([2]uint8{2, 1}, 1, 500_000)
+		if x.broken == nil {
+			t.Errorf("%s survives %d states", id, states)
+			continue
+		}
+		t.Logf("%s dies after %d states: %v", id, states, x.broken)
+	}
+}
