@@ -1,0 +1,59 @@
+package processtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// programsEnvironment names the folder of the built programs. Who sets it before the tests chooses what is tested.
+const programsEnvironment = "SYNOD_TEST_PROGRAMS"
+
+// BuildPrograms builds synodd and synod into a new folder and makes the clusters of this process use them. The returned
+// function removes the folder. If the environment variable SYNOD_TEST_PROGRAMS names a folder already, that is used.
+func BuildPrograms() (remove func() error, err error) {
+	if os.Getenv(programsEnvironment) != "" {
+		return func() error { return nil }, nil
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "synod-programs-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the programs: %w", err)
+	}
+	remove = func() error { return os.RemoveAll(folder) }
+	for name, source := range map[string]string{"synodd": "./daemon", "synod": "./console"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(folder, name), source)
+		build.Dir = root
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if output, err := build.CombinedOutput(); err != nil {
+			return nil, errors.Join(fmt.Errorf("build %s: %w: %s", name, err, output), remove())
+		}
+	}
+	return remove, os.Setenv(programsEnvironment, folder)
+}
+
+// Program is the path of a built program, "synodd" or "synod".
+func Program(name string) string { return filepath.Join(os.Getenv(programsEnvironment), name) }
+
+// moduleRoot is the folder of go.mod, above the working folder.
+func moduleRoot() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			return folder, nil
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errors.New("find the module: no go.mod above the working folder")
+		}
+		folder = parent
+	}
+}
