@@ -98,10 +98,12 @@ func (l *Learner) fetch(peer ReplicaID, out *Output) {
 	l.send(out, Address{peer, RoleAcceptor}, m)
 }
 
-// complainAbout asks whoever leads to decide slots, not too often.
+// complainAbout asks whoever leads to decide slots, not too often. That a slot is
+// stuck is said only after everyone was asked, so it needs no other limit; with the
+// limit a waiting read, which asks all the time, would keep it from ever being said.
 func (l *Learner) complainAbout(m *Close, out *Output) {
 	c := &l.catchUp
-	if l.now-c.complain < uint64(l.options.ResendTicks) && c.complain != 0 {
+	if !m.Stuck && l.now-c.complain < uint64(l.options.ResendTicks) && c.complain != 0 {
 		return
 	}
 	c.complain = l.now
