@@ -24,7 +24,8 @@ func TestReaderGivesWhatWasWritten(t *testing.T) {
 	}
 	for name, source := range map[string]io.Reader{
 		"whole": bytes.NewReader(stream), "halves": iotest.HalfReader(bytes.NewReader(stream)),
-		"bytes": iotest.OneByteReader(bytes.NewReader(stream)), "error with data": iotest.DataErrReader(bytes.NewReader(stream)),
+		"bytes":           iotest.OneByteReader(bytes.NewReader(stream)),
+		"error with data": iotest.DataErrReader(bytes.NewReader(stream)),
 	} {
 		r := NewReader(source, ClientFrameBytesMax)
 		for _, n := range sizes {

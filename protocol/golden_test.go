@@ -255,7 +255,7 @@ func TestEveryKindHasAGoldenFile(t *testing.T) {
 	}
 	for _, k := range kinds {
 		if !slices.Contains(have, k.String()) {
-			t.Errorf("%s (%#04x) has no golden file: add a message to golden_test.go and run with -rewrite", k, uint16(k))
+			t.Errorf("%s (%#04x) has no golden file: add a message here and run with -rewrite", k, uint16(k))
 		}
 	}
 }

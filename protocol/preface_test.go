@@ -48,7 +48,8 @@ func TestGreeting(t *testing.T) {
 	}()
 	p := Preface{Low: 1, High: 3, Connection: Client, To: 3}
 	w, err := Greet(near, p)
-	if err != nil || w.Cluster != goldenCluster() || w.Replica != 3 || w.Version != 1 || w.FrameBytesMax != ClientFrameBytesMax {
+	if err != nil || w.Cluster != goldenCluster() || w.Replica != 3 || w.Version != 1 ||
+		w.FrameBytesMax != ClientFrameBytesMax {
 		t.Errorf("welcome %+v, %v", w, err)
 	}
 	if q := <-got; q != p {

@@ -182,7 +182,8 @@ func TestAcceptRefusesStreamsWithoutPurpose(t *testing.T) {
 		if _, err := dialler.Open(PurposeConsensus); err != nil { // not on an operator's connection
 			t.Fatal(err)
 		}
-		if _, err := listener.Accept(t.Context()); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "operator") {
+		_, err := listener.Accept(t.Context())
+		if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "operator") {
 			t.Errorf("a foreign purpose gave %v", err)
 		}
 		<-listener.Done()

@@ -146,8 +146,6 @@ func (c *Client) wait(ctx context.Context, call *call, conn *connection) *failur
 		if f = timeout(context.DeadlineExceeded, "no answer in time"); time.Until(call.deadline) > 0 {
 			f.cause = errPatience
 		}
-	case <-c.ctx.Done():
-		f = &failure{code: protocol.CodeClosed, text: "the client was closed", cause: ErrClosed}
 	}
 	left := &gone{operation: call.operation, request: call.request, lane: call.lane, ticket: call.ticket}
 	if !conn.withdraw(call, left) {

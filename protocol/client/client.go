@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"synod/core/kv"
+	"synod/core/paxos"
 	"synod/core/session"
 	"synod/protocol"
 )
@@ -57,7 +58,7 @@ type Value struct {
 
 // Open makes a client of the replicas at these endpoints. It waits for none of
 // them: connections are made when calls need them. It fails if there are no
-// endpoints, if an option names a replica that is not among them, or if ctx has
+// endpoints or more than a cluster can have, if an option names a replica that is not among them, or if ctx has
 // ended.
 func Open(ctx context.Context, endpoints []Endpoint, options ...Option) (*Client, error) {
 	if err := ctx.Err(); err != nil {
@@ -65,6 +66,10 @@ func Open(ctx context.Context, endpoints []Endpoint, options ...Option) (*Client
 	}
 	if len(endpoints) == 0 {
 		return nil, errors.New("open client: no endpoints, give at least one replica's address")
+	}
+	if len(endpoints) > paxos.ReplicasMax {
+		return nil, fmt.Errorf("open client: %d endpoints, a cluster has at most %d replicas",
+			len(endpoints), paxos.ReplicasMax)
 	}
 	c := &Client{settings: newSettings(options)}
 	c.logger = c.settings.logger

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"synod/core/kv"
+	"synod/core/paxos"
 	"synod/protocol"
 	"synod/protocol/client"
 	"synod/protocol/client/clienttest"
@@ -136,7 +137,11 @@ func TestSizesAreCheckedBeforeSending(t *testing.T) {
 		for _, test := range []struct {
 			key, value int
 			want       error
-		}{{0, 0, client.ErrDenied}, {kv.KeyBytesMax + 1, 0, client.ErrTooLarge}, {1, kv.ValueBytesMax + 1, client.ErrTooLarge}} {
+		}{
+			{0, 0, client.ErrDenied},
+			{kv.KeyBytesMax + 1, 0, client.ErrTooLarge},
+			{1, kv.ValueBytesMax + 1, client.ErrTooLarge},
+		} {
 			_, err := c.Put(t.Context(), make([]byte, test.key), make([]byte, test.value))
 			if !errors.Is(err, test.want) || failureOf(t, err).Outcome != client.NotSent {
 				t.Errorf("key of %d, value of %d bytes: %v, want %v", test.key, test.value, err, test.want)
@@ -336,6 +341,12 @@ func TestSilentConnectionIsEnded(t *testing.T) {
 		if n := cluster.Replica("r1").Dials(); n != 1 {
 			t.Errorf("an idle connection was dialled %d times", n)
 		}
+		cluster.Replica("r1").Mute(true)
+		time.Sleep(2 * (protocol.PongTimeout + protocol.PingInterval))
+		if n := cluster.Replica("r1").Dials(); n < 2 {
+			t.Error("a connection that does not answer pings was kept")
+		}
+		cluster.Replica("r1").Mute(false)
 		mustPut(t, c, "k", "2")
 	})
 }
@@ -441,6 +452,9 @@ func TestManyCallsOverOneConnection(t *testing.T) {
 func TestOpenRefusesNonsense(t *testing.T) {
 	if _, err := client.Open(t.Context(), nil); err == nil {
 		t.Error("no endpoints were accepted")
+	}
+	if _, err := client.Open(t.Context(), make([]client.Endpoint, paxos.ReplicasMax+1)); err == nil {
+		t.Error("more endpoints than replicas were accepted")
 	}
 	one := []client.Endpoint{{Replica: "r1", Address: "127.0.0.1:1"}}
 	if _, err := client.Open(t.Context(), one, client.WithReplica("r2")); err == nil {

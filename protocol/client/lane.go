@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -220,10 +219,4 @@ func statusOf(e *protocol.Error) (status session.Status, ok bool) {
 	default:
 		return 0, false
 	}
-}
-
-func (l *lanes) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return fmt.Sprintf("%d sessions", l.count)
 }

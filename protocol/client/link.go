@@ -133,6 +133,7 @@ func (l *link) serve(ctx context.Context, conn *connection) {
 	group.Go(func() {
 		select {
 		case <-ctx.Done():
+			conn.fail(ErrClosed)
 			_ = conn.outbox.Close() // what failed to leave was reported to its caller
 			_ = conn.session.Close()
 		case <-conn.session.Done():

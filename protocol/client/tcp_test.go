@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"synod/core/paxos"
 	"synod/protocol/client"
 	"synod/protocol/client/clienttest"
@@ -103,7 +105,7 @@ func run(b *testing.B, callers int, do func(key []byte) error) {
 		b.Fatal(err)
 	}
 	b.ResetTimer()
-	start := time.Now()
+	start, used := time.Now(), cpuTime(b)
 	var group sync.WaitGroup
 	for i := range callers {
 		group.Go(func() {
@@ -117,5 +119,15 @@ func run(b *testing.B, callers int, do func(key []byte) error) {
 		})
 	}
 	group.Wait()
+	b.ReportMetric(float64((cpuTime(b)-used).Nanoseconds())/float64(b.N), "cpu-ns/call")
 	b.ReportMetric(float64(b.N)/time.Since(start).Seconds(), "calls/s")
+}
+
+// cpuTime is what this process has used, both ends together.
+func cpuTime(b *testing.B) time.Duration {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

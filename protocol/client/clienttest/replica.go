@@ -36,6 +36,7 @@ type Replica struct {
 	number  paxos.ReplicaID
 
 	requests atomic.Int64
+	mute     atomic.Bool
 
 	mu       sync.Mutex
 	down     bool
@@ -74,6 +75,9 @@ func (r *Replica) Operate(operate func(protocol.Frame, *protocol.Stream) error) 
 	defer r.mu.Unlock()
 	r.operator = operate
 }
+
+// Mute makes the replica answer no pings, as if it hung.
+func (r *Replica) Mute(mute bool) { r.mute.Store(mute) }
 
 // Release sends the answers that were held.
 func (r *Replica) Release() {
@@ -150,6 +154,9 @@ func (r *Replica) answerAll(stream *protocol.Stream) error {
 		f, err := stream.Next()
 		if err != nil {
 			return err
+		}
+		if f.Kind == protocol.KindPing && r.mute.Load() {
+			continue
 		}
 		if f.Kind == protocol.KindPing {
 			_, err = outbox.Write(protocol.AppendFrame(nil, &protocol.Frame{Kind: protocol.KindPong, Request: f.Request}))
