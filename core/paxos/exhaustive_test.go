@@ -282,8 +282,8 @@ func (x *explorer) internAcceptor(a *Acceptor) uint16 {
 
 // internProposer leaves out what only delays depend on.
 func (x *explorer) internProposer(p *Proposer) uint16 {
-	return x.intern(unit{p, fmt.Sprintf("proposer %d %d %s %d %+v %d %+v %+v %d %d %d %+v %d %d %d %s", p.cfg.Self, p.now, p.state,
-		p.round, p.ballot, p.from, p.promises, p.reported, p.reportedLast, p.chosenMark, p.options.Run,
+	return x.intern(unit{p, fmt.Sprintf("proposer %d %d %s %d %+v %d %+v %+v %d %d %d %+v %d %d %d %s",
+		p.cfg.Self, p.now, p.state, p.round, p.ballot, p.from, p.promises, p.reported, p.reportedLast, p.chosenMark, p.options.Run,
 		p.flight, p.base, p.next, p.closeThrough, p.queue)})
 }
 
