@@ -12,8 +12,6 @@ import (
 	"synod/protocol"
 )
 
-type mutantSet = mutant.Set
-
 // lanesMax bounds the sessions that a client has at a time.
 const lanesMax = 16
 
@@ -32,7 +30,7 @@ type lane struct {
 
 // lanes are the sessions of a client.
 type lanes struct {
-	planted mutantSet
+	planted mutant.Set
 	// open asks a replica for a session.
 	open func(ctx context.Context, token session.Token) (session.ID, error)
 	run  func(func(context.Context)) bool // starts a goroutine that Close waits for

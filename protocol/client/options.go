@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synod/core/config"
+	"synod/core/mutant"
 	"synod/core/paxos"
 	"synod/core/session"
 	"synod/protocol"
@@ -82,7 +83,7 @@ type settings struct {
 	late      func(Late)
 	dial      func(ctx context.Context, address string) (net.Conn, error)
 	connect   Connector
-	planted   mutantSet
+	planted   mutant.Set
 }
 
 // Option changes a client.
@@ -116,6 +117,10 @@ func WithDial(dial func(ctx context.Context, address string) (net.Conn, error)) 
 
 // WithConnector replaces everything below the frames.
 func WithConnector(connect Connector) Option { return func(s *settings) { s.connect = connect } }
+
+// WithMutant plants a bug in the sessions, in builds that allow it, so that
+// checkers can be tested.
+func WithMutant(planted mutant.Set) Option { return func(s *settings) { s.planted = planted } }
 
 type callSettings struct {
 	at      string
