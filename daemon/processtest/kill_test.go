@@ -14,7 +14,7 @@ const watchGap = 3 * time.Second
 func TestTwoKilledUnderLoad(t *testing.T) {
 	c := NewCluster(t, Options{})
 	for round := range pick(1, 3, 10) {
-		load := c.StartLoad(LoadOptions{Clients: 64})
+		load := c.StartLoad(LoadOptions{Clients: 64, Impatient: 12})
 		load.AwaitWrites(500)
 		first, killed := c.Leader(), load.Now()
 		c.Kill(first)

@@ -19,6 +19,8 @@ type LoadOptions struct {
 	Timeout time.Duration // of every operation; default 5 s
 	Pause   time.Duration // of a client between two operations; default none
 	Seed    uint64        // of keys and kinds; default drawn
+	// Impatient of the Clients make one attempt for each operation, so that many outcomes stay unknown.
+	Impatient int
 	// Pinned clients, beside the others, read only, and only at this replica, with one attempt of a short time.
 	Pinned   int
 	PinnedAt string
@@ -91,7 +93,11 @@ func (c *Cluster) StartLoad(o LoadOptions) *Load {
 			prefer = o.PinnedAt
 		}
 		w.group = &l.groups[w.groupName]
-		w.client = c.Client(prefer)
+		retry := client.Safe
+		if n < o.Impatient {
+			retry = client.Never
+		}
+		w.client = c.Client(prefer, client.WithRetry(retry))
 		l.workers = append(l.workers, w)
 		l.running.Go(func() { w.run(ctx) })
 	}
@@ -145,7 +151,7 @@ func (l *Load) Stop() *History {
 	}
 	h.After = l.cluster.marker()
 	h.sort()
-	l.cluster.unknown += h.Unknowns()
+	l.cluster.unknown += h.Unknowns() // they may be executed under the next load
 	return h
 }
 

@@ -12,12 +12,13 @@ const leaderMax = 3 * time.Second
 func TestAllKilledAtOnceUnderLoad(t *testing.T) {
 	c := NewCluster(t, Options{})
 	for round := range pick(1, 5, 20) {
-		load := c.StartLoad(LoadOptions{Clients: 32})
+		load := c.StartLoad(LoadOptions{Clients: 32, Impatient: 8})
 		load.AwaitWrites(int64(500 + 700*(round%4)))
 		c.Kill(c.Config.ReplicaIDs()...)
+		begin := time.Now()
 		c.Start(c.Config.ReplicaIDs()...)
-		leader, took := c.WaitLeader(leaderMax)
-		t.Logf("round %d: leader %s after %v", round+1, leader, took.Round(time.Millisecond))
+		leader, _ := c.WaitLeader(leaderMax)
+		t.Logf("round %d: leader %s after %v", round+1, leader, time.Since(begin).Round(time.Millisecond))
 		load.AwaitWrites(200)
 		h := load.Stop()
 		c.WaitEqual(Patience)
