@@ -113,6 +113,11 @@ type Error struct {
 	Text    string          // one sentence for people, lower case; at most SentenceBytesMax bytes are sent
 }
 
+// MayHaveRun reports whether an update that got this answer may have been
+// executed, now or later: by its code, or because its sender says so with the
+// class [RetrySame].
+func (e *Error) MayHaveRun() bool { return e.Code.Executed() || e.Retry == RetrySame }
+
 // Refuse makes an Error with the code's own class of retry.
 func Refuse(code Code, replica paxos.ReplicaID, text string) *Error {
 	return &Error{Code: code, Retry: code.Retry(), Replica: replica, Text: text}

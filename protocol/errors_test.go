@@ -47,6 +47,9 @@ func TestStatusErrors(t *testing.T) {
 	if e := StatusError(session.OK); e != nil {
 		t.Errorf("ok is the error %v", e)
 	}
+	if !StatusError(session.Overloaded).MayHaveRun() || Refuse(CodeOverloaded, 1, "").MayHaveRun() {
+		t.Error("overloaded when applied leaves the outcome open, overloaded on arrival does not")
+	}
 	for s, want := range map[session.Status]Code{
 		session.Expired: CodeSessionExpired, session.Conflict: CodeConflict, session.Overloaded: CodeOverloaded,
 		session.Stale: CodeInternal, 77: CodeInternal,

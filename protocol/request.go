@@ -295,7 +295,11 @@ func StatusError(s session.Status) *Error {
 	case session.Conflict:
 		return Refuse(CodeConflict, 0, "another command has this session and sequence")
 	case session.Overloaded:
-		return Refuse(CodeOverloaded, 0, "too many updates of the session without a result, or too many sessions")
+		// This copy was not executed, but another one still under way may be.
+		return &Error{
+			Code: CodeOverloaded, Retry: RetrySame,
+			Text: "too many updates of the session without a result, or too many sessions",
+		}
 	case session.Stale:
 		// Somebody else with this session acknowledged a result that the asker
 		// never saw: its outcome stays unknown, and no repetition can help.

@@ -177,7 +177,7 @@ func (c *Client) judge(call *call) *failure {
 	}
 	e := a.refusal
 	f := &failure{code: e.Code, retry: e.Retry, text: e.Text, cause: e}
-	if e.Code.Executed() {
+	if e.MayHaveRun() {
 		call.handed = true
 	}
 	if e.Code == protocol.CodeSessionExpired && call.updates() {

@@ -237,7 +237,7 @@ func (c *Client) reportLate(l *link, left *gone, a *answer) {
 	}
 	if a.refusal != nil {
 		late.Code, late.Outcome = a.refusal.Code, NotSent
-		if a.refusal.Code.Executed() {
+		if a.refusal.MayHaveRun() {
 			late.Outcome = Unknown
 		}
 	}

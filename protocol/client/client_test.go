@@ -12,6 +12,7 @@ import (
 
 	"synod/core/kv"
 	"synod/core/paxos"
+	"synod/core/session"
 	"synod/protocol"
 	"synod/protocol/client"
 	"synod/protocol/client/clienttest"
@@ -208,6 +209,13 @@ func TestRefusals(t *testing.T) {
 		_, err := c.Put(t.Context(), []byte("k"), []byte("v"), client.At("r1"))
 		if f := failureOf(t, err); !errors.Is(err, client.ErrDenied) || f.Outcome != client.NotSent || f.Attempts != 1 {
 			t.Errorf("denied gave %v, %+v", err, f)
+		}
+		one.Treat(func(protocol.Frame) (clienttest.Treatment, *protocol.Error) {
+			return clienttest.Answer, protocol.StatusError(session.Overloaded)
+		})
+		_, err = c.Put(t.Context(), []byte("k"), []byte("v"), client.At("r1"), client.Retrying(client.Never))
+		if f := failureOf(t, err); !errors.Is(err, client.ErrOverloaded) || f.Outcome != client.Unknown {
+			t.Errorf("overloaded when applied gave %v, %+v", err, f)
 		}
 		for i := range 3 {
 			cluster.Replica(fmt.Sprintf("r%d", i+1)).Refuse(protocol.CodeNoQuorum, "1 of 3 acceptors heard")

@@ -174,7 +174,7 @@ func operatorError(verb string, endpoint Endpoint, outcome Outcome, err error) e
 	switch {
 	case errors.As(err, &refusal):
 		e.Code, e.Text, e.Retry = refusal.Code, refusal.Text, refusal.Retry
-		if refusal.Code.Executed() {
+		if refusal.MayHaveRun() {
 			e.Outcome = Unknown
 		}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
