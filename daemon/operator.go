@@ -52,6 +52,8 @@ func (d *daemon) Status() protocol.Status {
 	}
 	s.Queues = append(s.Queues, protocol.QueueStatus{
 		Queue: "requests", Length: d.gateway.Waiting(), Limit: d.gateway.WaitingMax(), Dropped: d.counters.Overloaded.Load(),
+	}, protocol.QueueStatus{
+		Queue: "peer_bytes", Length: d.links.Waiting(), Limit: d.links.WaitingMax(), Dropped: d.counters.PeerDropped.Load(),
 	})
 	for _, l := range d.links.Status() {
 		s.Peers = append(s.Peers, protocol.PeerStatus{

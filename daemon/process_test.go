@@ -156,14 +156,33 @@ func TestTheLifeOfAProcess(t *testing.T) {
 	if got := must[client.Value](t)(c.Get(ctx, []byte("color"))); string(got.Value) != "green" {
 		t.Errorf("after a kill: %+v", got)
 	}
-	if err := second.command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+	for _, number := range []os.Signal{syscall.SIGUSR1, syscall.SIGHUP, syscall.SIGTERM} {
+		if err := second.command.Process.Signal(number); err != nil {
+			t.Fatal(err)
+		}
+		if number == syscall.SIGUSR1 {
+			second.waitFor("msg=dump")
+		}
+		if number == syscall.SIGHUP {
+			waitForFiles(t, filepath.Join(folder, "logs", "r1*.log"), 2)
+		}
 	}
 	wantEnd(t, 0, "everything is on disk", second)
 	file, err := os.ReadFile(filepath.Join(folder, "logs", "r1.log"))
 	if err != nil || !bytes.Contains(file, []byte("everything is on disk")) {
 		t.Errorf("the log file: %v", err)
 	}
+}
+
+// waitForFiles waits until so many files match.
+func waitForFiles(t *testing.T, pattern string, count int) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if found, err := filepath.Glob(pattern); err != nil || len(found) >= count {
+			return
+		}
+	}
+	t.Fatalf("fewer than %d files match %s", count, pattern)
 }
 
 func TestReadableRefusalsAtStart(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -61,6 +63,7 @@ func run(f *flags) error {
 	}
 	s.logger = logger.With("replica", r.ID)
 	s.fatal = func(failure host.Failure) { s.die(failure) }
+	s.file = file
 	err = s.live(f, r)
 	if err != nil {
 		s.logger.Error("stopped", "error", err)
@@ -114,8 +117,8 @@ func (s *settings) die(failure host.Failure) {
 
 // live opens the ports, runs the replica until a signal, and stops it.
 func (s *settings) live(f *flags, r config.Replica) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	peers, err := listen(r.Peer)
 	if err != nil {
 		return err
@@ -134,10 +137,9 @@ func (s *settings) live(f *flags, r config.Replica) error {
 		return fail(codeOf(err), err)
 	}
 	s.logger.Info("ready")
-	first := <-signals
-	s.logger.Info("stopping, a second signal ends it at once", "signal", first.String())
+	s.logger.Info("stopping, a second signal ends it at once", "signal", d.wait(signals).String())
 	go func() {
-		number, _ := (<-signals).(syscall.Signal)
+		number := d.wait(signals)
 		os.Exit(exitSignal + int(number))
 	}()
 	if err := d.stop(); err != nil {
@@ -145,6 +147,39 @@ func (s *settings) live(f *flags, r config.Replica) error {
 	}
 	s.logger.Info("stopped, everything is on disk")
 	return nil
+}
+
+// wait waits for a signal to stop, and meanwhile does what others ask for: HUP
+// begins a new log file, USR1 dumps status and goroutines to the log.
+func (d *daemon) wait(signals <-chan os.Signal) syscall.Signal {
+	for {
+		number, _ := (<-signals).(syscall.Signal)
+		switch number {
+		case syscall.SIGHUP:
+			if err := d.file.Rotate(); err != nil {
+				d.logger.Error("log file", "error", err)
+			}
+		case syscall.SIGUSR1:
+			d.dump()
+		default:
+			return number
+		}
+	}
+}
+
+// dumpBytesMax bounds the text of all goroutines in the log.
+const dumpBytesMax = 1 << 20
+
+// dump logs what this replica is doing.
+func (d *daemon) dump() {
+	status, err := json.Marshal(d.Status())
+	if err != nil {
+		d.logger.Error("dump", "error", err)
+		return
+	}
+	text := make([]byte, dumpBytesMax)
+	text = text[:runtime.Stack(text, true)]
+	d.logger.Info("dump", "status", string(status), "goroutines", string(text))
 }
 
 // listen opens a port.

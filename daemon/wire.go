@@ -48,6 +48,7 @@ type settings struct {
 	dir      string // of the replica
 	logger   *slog.Logger
 	ring     *monitor.Ring
+	file     *monitor.File // nil in tests
 	// fatal ends the process; it must not return in a product.
 	fatal func(host.Failure)
 }

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,18 +153,23 @@ func (o *operatorConn) push(request uint64, run func()) error {
 	return nil
 }
 
-// pushStatus sends the status now and then whenever the pause is over.
+// pushStatus sends the status now, then when it has changed and the pause is
+// over, and at least twice a second, so that a reader knows that it is current.
 func (o *operatorConn) pushStatus(request uint64, m *protocol.StatusSubscribe) {
 	pause := time.Duration(m.IntervalMillis) * time.Millisecond
 	ticker := time.NewTicker(min(max(pause, statusIntervalMin), statusIntervalMax))
 	defer ticker.Stop()
+	var last protocol.Status
+	var sent time.Time
 	for {
-		if o.outbox.Waiting() < operatorBytesMax {
-			status := o.gateway.options.Operator.Status()
+		status := o.gateway.options.Operator.Status()
+		due := time.Since(sent) >= statusIntervalMax || changed(&last, &status)
+		if due && o.outbox.Waiting() < operatorBytesMax {
 			if err := send(o, request, &status); err != nil {
 				o.gateway.options.Logger.Debug("status not pushed", "client", o.address, "reason", err)
 				return
 			}
+			last, sent = status, time.Now()
 		}
 		select {
 		case <-o.ctx.Done():
@@ -170,6 +177,18 @@ func (o *operatorConn) pushStatus(request uint64, m *protocol.StatusSubscribe) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// changed compares what people look at; clocks and round trips always differ.
+func changed(a, b *protocol.Status) bool {
+	steady := func(s protocol.Status) protocol.Status {
+		s.UptimeMS, s.Peers, s.SyncMicros = 0, slices.Clone(s.Peers), protocol.Quantiles{}
+		for i := range s.Peers {
+			s.Peers[i].RTTMicros, s.Peers[i].LastHeard = 0, time.Time{}
+		}
+		return s
+	}
+	return !reflect.DeepEqual(steady(*a), steady(*b))
 }
 
 func (o *operatorConn) subscribeLog(request uint64, m *protocol.LogSubscribe) error {

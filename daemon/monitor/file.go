@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -15,9 +14,21 @@ const (
 	filesMax         = 4
 )
 
+// File is a log file that is rotated when it has grown.
+type File struct{ *timberjack.Logger }
+
+// Rotate begins a new file at once; the old one keeps its place under a name
+// with the time.
+func (f *File) Rotate() error {
+	if err := f.Logger.Rotate(); err != nil {
+		return fmt.Errorf("rotate log file: %w", err)
+	}
+	return nil
+}
+
 // OpenFile opens a log file for appending, with rotation by size; it makes the
 // folder. The caller closes it.
-func OpenFile(path string) (io.WriteCloser, error) {
+func OpenFile(path string) (*File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("make folder of log file %q: %w", path, err)
 	}
@@ -30,7 +41,7 @@ func OpenFile(path string) (io.WriteCloser, error) {
 	if err := probe.Close(); err != nil {
 		return nil, fmt.Errorf("open log file: %w", err)
 	}
-	return &timberjack.Logger{
+	return &File{&timberjack.Logger{
 		Filename: path, MaxSize: fileMegabytesMax, MaxBackups: filesMax, FileMode: 0o640, Compression: "none",
-	}, nil
+	}}, nil
 }

@@ -149,6 +149,25 @@ func (l *Links) Status() []Status {
 	return all
 }
 
+// Waiting is the bytes that wait to be sent, to all replicas together.
+func (l *Links) Waiting() int {
+	bytes := 0
+	for _, k := range l.links {
+		if k == nil {
+			continue
+		}
+		k.mu.Lock()
+		if c := k.current; c != nil {
+			bytes += c.consensus.Waiting() + c.control.Waiting()
+		}
+		k.mu.Unlock()
+	}
+	return bytes
+}
+
+// WaitingMax is the limit of Waiting.
+func (l *Links) WaitingMax() int { return len(l.options.Addresses) * (queueBytesMax + controlBytesMax) }
+
 // AcceptorsHeard counts the other replicas whose acceptor was heard within the
 // time.
 func (l *Links) AcceptorsHeard(within time.Duration) int {
