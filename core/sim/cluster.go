@@ -54,7 +54,9 @@ func newCluster(options Options, out io.Writer) *cluster {
 		}),
 		trace: newTrace(out),
 	}
-	c.schedule.random = c.streams.order
+	if !options.Scripted {
+		c.schedule.random = c.streams.order
+	}
 	c.network = network{options: options.Network, random: c.streams.network}
 	c.faults.c = c
 	for i := range c.id {
@@ -84,6 +86,18 @@ func (c *cluster) show(e check.Event) {
 		if e.Operation.Outcome == check.Done && e.Operation.Op != check.Get && e.Operation.Invoked >= c.phaseStart {
 			c.served = true
 		}
+	}
+}
+
+// isRead reports whether anybody reads the trace.
+func (c *cluster) isRead() bool { return c.trace.out != nil || c.watch != nil }
+
+// remark is for readers only: it is not a part of the trace that is compared.
+func (c *cluster) remark(e check.Event) {
+	e.At = c.now
+	c.trace.print(&e)
+	if c.watch != nil {
+		c.watch(&e)
 	}
 }
 

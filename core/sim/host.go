@@ -28,7 +28,8 @@ type host struct {
 	paused  int  // how many faults pause it now
 	leaving []paxos.Envelope
 	step    uint64
-	leads   bool // a proposer's last word was that it leads
+	leads   bool     // a proposer's last word was that it leads
+	records []string // of the last step, if somebody reads
 }
 
 // receive puts a message into the mailbox. A full mailbox drops it, as the daemon
@@ -52,7 +53,10 @@ func (h *host) wake() {
 		return
 	}
 	h.waiting = true
-	delay := check.Time(1 + h.cluster.streams.host.IntN(20))
+	delay := check.Time(10)
+	if !h.cluster.options.Scripted {
+		delay = check.Time(1 + h.cluster.streams.host.IntN(20))
+	}
 	h.cluster.at(h.cluster.now+delay, task{kind: taskDeliver, host: h, life: h.life})
 }
 
@@ -101,9 +105,23 @@ func (h *host) release() {
 	h.leave()
 }
 
+// keepRecords describes what the step makes durable, for whoever reads the trace.
+func (h *host) keepRecords(_ *agent.Input, out *paxos.Output) {
+	if !h.cluster.isRead() {
+		return
+	}
+	for i := range out.Records {
+		h.records = append(h.records, "durable: "+describeRecord(&out.Records[i]))
+	}
+}
+
 // leave ends the step: what the records made durable is said.
 func (h *host) leave() {
 	h.busy = false
+	for _, record := range h.records {
+		h.cluster.remark(check.Event{Kind: check.Noted, Agent: h.address, Reason: record})
+	}
+	h.records = h.records[:0]
 	h.send(h.leaving)
 	clear(h.leaving)
 	h.wake()
@@ -192,7 +210,7 @@ func (h *host) end(way disk.Crash, reason string) {
 	h.mailbox, h.ticks, h.leads = h.mailbox[:0], 0, false
 	h.waiting, h.busy = false, false
 	clear(h.leaving)
-	h.leaving = h.leaving[:0]
+	h.leaving, h.records = h.leaving[:0], h.records[:0]
 	if h.address.Roles == paxos.RoleAcceptor {
 		h.replica.disk.Crash(way, int64(at))
 		reason += "; disk: " + way.String()

@@ -16,6 +16,9 @@ type Options struct {
 	Seed     uint64
 	Replicas int
 	Mutant   mutant.Set
+	// Scripted leaves nothing to chance: simultaneous events keep their order, agents
+	// take their messages after a fixed time. For scenarios that somebody wrote.
+	Scripted bool
 
 	WarmUp, Chaos check.Time
 	// ServeMax bounds how long after healing the first update may take.
@@ -112,6 +115,10 @@ func Draw(seed uint64) Options {
 	drawNetwork(random, &o.Network)
 	drawWorkload(random, &o)
 	drawFaults(random, &o)
+	if o.MailboxMax < 1000 || o.Network.FlightMax < 1000 {
+		// A Promise counts when all its parts are there: it must fit on a link.
+		o.Acceptor.PartBytesMax = 256 << 10
+	}
 	return o
 }
 

@@ -88,6 +88,7 @@ func (r *replica) config() paxos.Config {
 func (r *replica) acceptorOptions() agent.AcceptorOptions {
 	o := r.cluster.options
 	return agent.AcceptorOptions{
+		Options: agent.Options{Tap: r.acceptor.keepRecords},
 		Log: wal.Options{
 			FS: r.disk, Dir: logDir, SegmentBytes: o.SegmentBytes, FirstSegmentBytes: o.SegmentBytes,
 			Identity: wal.Identity{Cluster: r.cluster.id, Replica: uint8(r.id), Incarnation: 1},

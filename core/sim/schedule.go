@@ -32,9 +32,11 @@ type task struct {
 
 // schedule is the simulated time: a heap of tasks ordered by time and then by a
 // random number, so that no order of simultaneous events is taken for granted.
+// Without a generator they keep the order in which they were put on it.
 type schedule struct {
 	now    check.Time
 	random *rand.Rand
+	puts   uint64
 	heap   []entry
 	tasks  []task
 	free   []int32
@@ -67,7 +69,12 @@ func (s *schedule) at(when check.Time, t task) {
 		index = int32(len(s.tasks))
 		s.tasks = append(s.tasks, t)
 	}
-	s.heap = append(s.heap, entry{max(when, s.now), s.random.Uint64(), index})
+	s.puts++
+	tie := s.puts
+	if s.random != nil {
+		tie = s.random.Uint64()
+	}
+	s.heap = append(s.heap, entry{max(when, s.now), tie, index})
 	for i := len(s.heap) - 1; i > 0; {
 		parent := (i - 1) / 2
 		if !s.heap[i].before(&s.heap[parent]) {

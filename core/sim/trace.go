@@ -51,6 +51,10 @@ func (t *trace) show(e *check.Event) {
 	if e.Note != nil {
 		t.mix(uint64(e.Note.Kind), e.Note.Ballot.Round, uint64(e.Note.Slot))
 	}
+	t.print(e)
+}
+
+func (t *trace) print(e *check.Event) {
 	if t.out != nil {
 		fmt.Fprintf(t.out, "%s  %s\n", e.At, Line(e))
 	}
@@ -140,6 +144,9 @@ func about(e *check.Event) string {
 	case check.Phased:
 		return "phase        " + e.Phase.String()
 	}
+	if e.Kind == check.Noted {
+		return e.Reason
+	}
 	return fmt.Sprintf("%-12s %s", e.Kind, e.Reason)
 }
 
@@ -224,6 +231,18 @@ func Describe(message paxos.Message) string {
 		return fmt.Sprintf("%s%d reads", name, len(m.IDs))
 	}
 	return name
+}
+
+func describeRecord(r *paxos.Record) string {
+	switch r.Kind {
+	case paxos.RecordBorn:
+		return fmt.Sprintf("born, incarnation %d", r.Incarnation)
+	case paxos.RecordPromised:
+		return "promised ballot " + r.Ballot.String()
+	case paxos.RecordVoted:
+		return fmt.Sprintf("voted slot %d ballot %s", r.Slot, r.Ballot)
+	}
+	return "told chosen " + describeRuns(r.Runs)
 }
 
 func describeSpan(first, last paxos.Slot) string {
