@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"synod/console/command"
+	"synod/core/config"
 )
 
 // root makes the tree of commands. The verbs of the command language come from its own table.
@@ -64,11 +65,14 @@ func noArguments(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("unknown command %s", command.Quote(args[0]))
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		text += fmt.Sprintf(", did you mean %q?", near[0])
+	var names []string
+	for _, known := range c.Commands() {
+		names = append(append(names, known.Name()), known.Aliases...)
 	}
-	return fmt.Errorf("%s", text)
+	if near := config.Nearest(args[0], names); near != "" {
+		return fmt.Errorf("unknown command %s, did you mean %q?", command.Quote(args[0]), near)
+	}
+	return fmt.Errorf("unknown command %s", command.Quote(args[0]))
 }
 
 func (p *program) addFlags(root *cobra.Command) {

@@ -293,8 +293,10 @@ func TestControlCEndsTheRunningCommandFirst(t *testing.T) {
 	f := scene()
 	f.session.Running, f.running = "running", true
 	m := screen(t, f, 80, 24)
-	if quits(press(m, tea.KeyCtrlC)) || quits(press(m, tea.KeyCtrlC)) {
-		t.Error("ctrl-C must not quit while a command runs")
+	for range 2 {
+		if quits(press(m, tea.KeyCtrlC)) {
+			t.Error("ctrl-C must not quit while a command runs")
+		}
 	}
 	if !strings.Contains(m.View(), "was told to end") {
 		t.Error("nothing says that the command was told to end")

@@ -130,7 +130,7 @@ func (d *Desk) Result(r command.Result) {
 }
 
 // Report adds the lines of a report.
-func (d *Desk) Report(r command.Report) { d.Say(state.Remark, command.RenderReport(r)) }
+func (d *Desk) Report(r command.Report) { d.Say(state.Answer, command.RenderReport(r)) }
 
 // Note adds a remark. What repeats the failure of the result before it is left out: the result shows it.
 func (d *Desk) Note(n command.Note) {

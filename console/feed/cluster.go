@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"synod/console/command"
@@ -171,18 +172,39 @@ func Describe(err error) (command.Failure, command.Outcome, error) {
 	default:
 		return command.Internal, command.Unknown, err
 	}
-	outcome := command.Done
+	outcome, kind := command.Done, command.Failure(failed.Code.String())
 	switch {
 	case failed.Outcome == client.Unknown:
 		outcome = command.Unknown
 	case failed.RequestID == 0 || failed.Code == protocol.CodeUnreachable:
 		outcome = command.NotSent
 	}
-	text := failed.Text
-	if text == "" {
-		text = failed.Code.String()
+	text := sentenceOf(failed.Text)
+	switch {
+	case text == "":
+		text = string(kind)
+	case kind == command.Timeout && outcome == command.NotSent && strings.HasPrefix(text, connecting):
+		kind = command.Unreachable // the time ran out over attempts to connect
 	}
-	return command.Failure(failed.Code.String()), outcome, &failure{text: text, err: err}
+	return kind, outcome, &failure{text: text, err: err}
+}
+
+// connecting begins the text of an error of the client library that could not connect.
+const connecting = "connect "
+
+// sentenceOf shortens what the standard library says about a failed dial to where to and why not, as in
+// "connect 127.0.0.1:7105: connection refused".
+func sentenceOf(text string) string {
+	before, after, dialled := strings.Cut(text, ": dial tcp ")
+	if !dialled {
+		return text
+	}
+	address, reason, ok := strings.Cut(after, ": ")
+	if !ok || !strings.HasSuffix(before, address) {
+		return text
+	}
+	reason, _, _ = strings.Cut(reason, ", then: ")
+	return connecting + address + ": " + strings.TrimPrefix(reason, "connect: ")
 }
 
 // failure shows a short text and keeps the whole error for errors.Is.

@@ -1,0 +1,457 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"synod/console/command"
+	"synod/console/up"
+)
+
+// programs builds the two programs once for all tests of processes, and gives their folder.
+var programs = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "synod-test-")
+	if err != nil {
+		return "", err
+	}
+	for name, source := range map[string]string{"synod": ".", "synodd": "../daemon"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if output, err := build.CombinedOutput(); err != nil {
+			return dir, fmt.Errorf("build %s: %w\n%s", name, err, output)
+		}
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// patience is the limit of everything that must end by itself.
+const patience = 60 * time.Second
+
+// ending is how a process ended.
+type ending struct {
+	code           int
+	stdout, stderr string
+}
+
+type invocation struct {
+	dir   string // working folder; "" for a new one
+	stdin string
+	env   []string
+	args  []string
+}
+
+func binary(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// synod runs the program without a terminal.
+func synod(t *testing.T, x invocation) ending {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c := exec.CommandContext(ctx, binary(t, "synod"), x.args...)
+	if c.Dir = x.dir; c.Dir == "" {
+		c.Dir = t.TempDir()
+	}
+	c.Env = append(os.Environ(), x.env...)
+	c.Stdin = strings.NewReader(x.stdin)
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return ending{c.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// deadPort is a port on which nobody listens.
+func deadPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// deadCluster writes the configuration of three replicas of which none runs, and gives its folder.
+func deadCluster(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	text := "[cluster]\nname = \"quiet\"\n"
+	for n := 1; n <= 3; n++ {
+		text += fmt.Sprintf("[replicas.r%d]\nclient = \"127.0.0.1:%s\"\npeer = \"127.0.0.1:%d\"\n", n, deadPort(t), 7200+n)
+	}
+	if err := os.WriteFile(filepath.Join(dir, configDefault), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestExitCodesWithoutACluster(t *testing.T) {
+	t.Parallel()
+	dead := deadCluster(t)
+	if err := os.WriteFile(filepath.Join(dead, "bad.synod"), []byte("put a 1\ngte a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name string
+		x    invocation
+		code int
+		says string
+	}{
+		{"unknown command", invocation{args: []string{"gte", "k"}}, 2, `did you mean "get"`},
+		{"no configuration", invocation{args: []string{"get", "k"}}, 2, "give --config FILE"},
+		{"udp", invocation{args: []string{"--port", "7101", "--protocol", "udp", "get", "k"}}, 2, "not available in this version"},
+		{"port", invocation{args: []string{"--host", "127.0.0.1", "get", "k"}}, 2, "--port must be"},
+		{"nothing to do", invocation{dir: dead}, 2, "no command"},
+		{"words missing", invocation{dir: dead, args: []string{"put", "k"}}, 2, "needs a value"},
+		{"batch with a fault", invocation{dir: dead, args: []string{"-f", "bad.synod"}}, 2, `bad.synod:2:1: unknown verb "gte", did you mean "get"?`},
+		{"batch that is not there", invocation{dir: dead, args: []string{"-f", "none"}}, 2, "none"},
+		{"check", invocation{dir: dead, args: []string{"--check"}, stdin: "put a 1\nget a\n"}, 0, ""},
+		{"check with a fault", invocation{dir: dead, args: []string{"--check"}, stdin: "put a 1\nget\n"}, 2, "-:2:"},
+		{"nobody there", invocation{dir: dead, args: []string{"--timeout", "200ms", "get", "k"}}, 4, "connection refused"},
+		{"batch, nobody there", invocation{dir: dead, args: []string{"--timeout", "200ms"}, stdin: "put a 1\nget a\n"}, 4, "2 requests"},
+		{"one server, nobody there", invocation{args: []string{"--port", deadPort(t), "--timeout", "200ms", "get", "k"}}, 4, "connection refused"},
+		{"fault without yes", invocation{dir: dead, args: []string{"chaos", "on"}}, 1, "--yes"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			got := synod(t, row.x)
+			if got.code != row.code || !strings.Contains(got.stderr, row.says) {
+				t.Errorf("exit code %d, want %d; stderr must hold %q:\n%s", got.code, row.code, row.says, got.stderr)
+			}
+		})
+	}
+}
+
+func TestUnansweredRequestsAreInTheClientLog(t *testing.T) {
+	t.Parallel()
+	dir := deadCluster(t)
+	synod(t, invocation{dir: dir, args: []string{"--timeout", "200ms"}, stdin: "put a 1 @r2\nget a @r3\n"})
+	text, err := os.ReadFile(filepath.Join(dir, "logs", "client.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"to=r2", "to=r3", `msg="request not sent"`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in the log:\n%s", want, text)
+		}
+	}
+	if stamp := regexp.MustCompile(`(?m)^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z `); !stamp.Match(text) {
+		t.Errorf("no time with milliseconds in the log:\n%s", text)
+	}
+}
+
+func TestUnwritableLogIsNotedOnceAndNothingMore(t *testing.T) {
+	t.Parallel()
+	dir := deadCluster(t)
+	if err := os.WriteFile(filepath.Join(dir, "logs"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := synod(t, invocation{dir: dir, args: []string{"--timeout", "200ms"}, stdin: "get a\nget b\n"})
+	if got.code != command.ExitUnreachable || strings.Count(got.stderr, "going on without a log") != 1 {
+		t.Errorf("exit code %d:\n%s", got.code, got.stderr)
+	}
+}
+
+// silentTerminal runs the program on a terminal that never answers any question, and gives all that it wrote. The
+// function talk may type.
+func silentTerminal(t *testing.T, x invocation, talk func(tty *os.File, seen func() string)) (output string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c := exec.CommandContext(ctx, binary(t, "synod"), x.args...)
+	c.Dir = x.dir
+	for _, entry := range os.Environ() { // CI=1 would keep the library from asking, and prove nothing
+		if name, _, _ := strings.Cut(entry, "="); name != "CI" && name != "TERM" && name != "NO_COLOR" && name != "COLORTERM" {
+			c.Env = append(c.Env, entry)
+		}
+	}
+	c.Env = append(c.Env, "TERM=xterm-256color")
+	tty, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	var mutex sync.Mutex
+	var all bytes.Buffer
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		chunk := make([]byte, 4096)
+		for {
+			n, err := tty.Read(chunk)
+			mutex.Lock()
+			all.Write(chunk[:n])
+			mutex.Unlock()
+			if err != nil {
+				return // the end of the last process on the terminal is an error on Linux
+			}
+		}
+	}()
+	seen := func() string {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return all.String()
+	}
+	if talk != nil {
+		talk(tty, seen)
+	}
+	_ = c.Wait() // the code tells
+	<-drained
+	return seen(), c.ProcessState.ExitCode()
+}
+
+// await waits until the terminal has shown a text.
+func await(t *testing.T, seen func() string, text string) {
+	t.Helper()
+	for end := time.Now().Add(patience); !strings.Contains(seen(), text); {
+		if time.Now().After(end) {
+			all := seen()
+			t.Fatalf("no %q on the terminal; the end of what it shows:\n%q", text, all[max(0, len(all)-2000):])
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestCommandOnASilentTerminal is the judge of package earlyterm: without it every command stalls for five seconds on
+// this terminal. The same command on a dumb terminal, which nobody asks anything, tells how long it takes here today.
+func TestCommandOnASilentTerminal(t *testing.T) {
+	t.Parallel()
+	x := invocation{dir: deadCluster(t), args: []string{"--timeout", "200ms", "get", "k"}}
+	begun := time.Now()
+	output, code := silentTerminal(t, x, nil)
+	took := time.Since(begun)
+	begun = time.Now()
+	synod(t, x)
+	usual := time.Since(begun)
+	if code != command.ExitUnreachable {
+		t.Errorf("exit code %d", code)
+	}
+	if strings.Contains(output, "\x1b") {
+		t.Errorf("a plain command wrote escape bytes: %q", output)
+	}
+	const stall = 5 * time.Second
+	if took > usual+stall*4/5 {
+		t.Errorf("%v on a terminal that does not answer, %v without one", took, usual)
+	}
+}
+
+func TestScreenOnASilentTerminal(t *testing.T) {
+	t.Parallel()
+	output, code := silentTerminal(t, invocation{dir: deadCluster(t)}, func(tty *os.File, seen func() string) {
+		await(t, seen, "0/3 up")
+		await(t, seen, "connection refused")
+		keys(t, tty, "get k timeout=200ms\r")
+		await(t, seen, "unreachable")
+		keys(t, tty, "\x03")
+		await(t, seen, "once more quits")
+		keys(t, tty, "\x03")
+	})
+	if code != 0 {
+		t.Errorf("exit code %d:\n%q", code, output[max(0, len(output)-2000):])
+	}
+	for what, query := range map[string]string{"background colour": "\x1b]11;?", "place of the cursor": "\x1b[6n"} {
+		if strings.Contains(output, query) {
+			t.Errorf("the terminal was asked for the %s", what)
+		}
+	}
+	if !strings.Contains(output, "\x1b[?1049l") {
+		t.Error("the terminal was not given back")
+	}
+}
+
+func keys(t *testing.T, tty *os.File, text string) {
+	t.Helper()
+	if _, err := io.WriteString(tty, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUpRunsABatchOnRealReplicas(t *testing.T) {
+	t.Parallel()
+	dir, data := t.TempDir(), filepath.Join(t.TempDir(), "data")
+	batch := "wait leader\nput color red @r1\nexpect ok\nget color @all\nexpect value red\nkill r2\nput color blue @r3 timeout=8s\n" +
+		"expect ok\nget color @r4\nexpect value blue\nstart r2\nwait alive=5 timeout=30s\nget color @r2\nexpect value blue\n" +
+		"pause r5.learner for=5s\nresume r5.learner\nassert same color @all\ndel color\nget color @random\nexpect missing\n"
+	got := synod(t, invocation{
+		dir: dir, stdin: batch, args: []string{"up", "--random-ports", "--data", data, "--yes", "--confirm", "demo", "-f", "-", "--timeout", "10s"},
+	})
+	if got.code != 0 {
+		t.Fatalf("exit code %d:\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	again := synod(t, invocation{dir: dir, stdin: "put more x\nget more\nexpect value x\n", args: []string{"up", "--random-ports", "--data", data}})
+	if again.code != 0 {
+		t.Errorf("the second start on the same data ended with %d:\n%s%s", again.code, again.stdout, again.stderr)
+	}
+}
+
+func TestDemoRunsAndCleansUp(t *testing.T) {
+	t.Parallel()
+	dir, temporary := t.TempDir(), t.TempDir()
+	got := synod(t, invocation{dir: dir, env: []string{"TMPDIR=" + temporary}, args: []string{"up", "--demo", "--random-ports", "--logs", "logs"}})
+	if got.code != 0 {
+		t.Fatalf("exit code %d:\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	for _, verb := range []string{"put", "get", "del"} {
+		if count := len(regexp.MustCompile(`(?m)^ *\d+  `+verb+` `).FindAllString(got.stdout, -1)); count < 5 {
+			t.Errorf("%d lines of %s, want 5 or more:\n%s", count, verb, got.stdout)
+		}
+	}
+	left, err := os.ReadDir(temporary)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, error %v", left, err)
+	}
+	for _, name := range []string{"r1.log", "client.log"} {
+		if info, err := os.Stat(filepath.Join(dir, "logs", name)); err != nil || info.Size() == 0 {
+			t.Errorf("log %s: %v", name, err)
+		}
+	}
+}
+
+// headless starts `synod up --headless` and waits until it serves.
+func headless(t *testing.T, data string) *exec.Cmd {
+	t.Helper()
+	c := exec.Command(binary(t, "synod"), "up", "--headless", "--random-ports", "--data", data)
+	c.Dir = t.TempDir()
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	var text strings.Builder
+	chunk := make([]byte, 1024)
+	for !strings.Contains(text.String(), "another terminal") {
+		n, err := stderr.Read(chunk)
+		text.Write(chunk[:n])
+		if err != nil {
+			t.Fatalf("synod up ended: %v\n%s", err, text.String())
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, stderr) }()
+	return c
+}
+
+// replicaPIDs asks the replicas for their process ids.
+func replicaPIDs(t *testing.T, data string) []int {
+	t.Helper()
+	var pids []int
+	folders, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range folders {
+		text, err := os.ReadFile(file)
+		if err != nil || !bytes.Contains(text, []byte(data)) || !bytes.Contains(text, []byte("synodd")) {
+			continue
+		}
+		var pid int
+		if _, err := fmt.Sscanf(file, "/proc/%d/", &pid); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func TestUpEndsItsReplicasHoweverItEnds(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
+		t.Skip("needs /proc to see processes")
+	}
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
+		t.Run(signal.String(), func(t *testing.T) {
+			data := filepath.Join(t.TempDir(), "data")
+			c := headless(t, data)
+			if pids := replicaPIDs(t, data); len(pids) != 5 {
+				t.Fatalf("%d replicas run: %v", len(pids), pids)
+			}
+			if err := c.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			err := c.Wait()
+			if signal != syscall.SIGKILL && err != nil {
+				t.Errorf("synod up --headless ended with %v", err)
+			}
+			end := time.Now().Add(patience)
+			for len(replicaPIDs(t, data)) > 0 {
+				if time.Now().After(end) {
+					t.Fatalf("still there: %v", replicaPIDs(t, data))
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+}
+
+func TestBusyPortsAreNamed(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	dir := t.TempDir()
+	text := up.LocalConfig()
+	text = strings.Replace(text, "127.0.0.1:7103", listener.Addr().String(), 1)
+	if err := os.WriteFile(filepath.Join(dir, configDefault), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := synod(t, invocation{dir: dir, args: []string{"up", "--demo"}, env: []string{"TMPDIR=" + t.TempDir()}})
+	if got.code != command.ExitFailed || !strings.Contains(got.stderr, listener.Addr().String()+" of r3") {
+		t.Errorf("exit code %d:\n%s", got.code, got.stderr)
+	}
+}
+
+func TestBenchPrintsOneLineForPrograms(t *testing.T) {
+	t.Parallel()
+	got := synod(t, invocation{
+		env:  []string{"TMPDIR=" + t.TempDir()},
+		args: []string{"bench", "--local", "--json", "--keys", "200", "--clients", "8", "--warmup", "50ms", "--duration", "300ms"},
+	})
+	var result struct {
+		OpsS   float64 `json:"ops_s"`
+		Errors int64   `json:"errors"`
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &result); err != nil || got.code != 0 || result.OpsS == 0 || result.Errors != 0 {
+		t.Errorf("exit code %d, error %v:\n%s%s", got.code, err, got.stdout, got.stderr)
+	}
+}
