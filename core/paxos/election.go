@@ -42,6 +42,9 @@ type election struct {
 	relay      ReplicaID
 	relayHeard uint64
 
+	// partHeard is when the last new part of each acceptor's promise came.
+	partHeard [ReplicasMax]uint64
+
 	// The leadership under way.
 	heard         [ReplicasMax]uint64
 	leadingSince  uint64
@@ -85,6 +88,25 @@ func (l *election) hearsLeader() bool {
 // back by itself. A learner that is further behind fetches from its peers, and
 // asks for a slot to be opened again only if nobody can prove its value.
 const reopenSlotsMax = 1024
+
+// reopenStuckSlotsMax bounds how far a leader goes back for a learner to which
+// nobody can prove a slot. Phase 1 carries everything from there on; beyond this
+// it would cost the whole cluster its leader to help one replica, which needs a
+// copy of the state instead.
+const reopenStuckSlotsMax = 16 << 10
+
+// partArrived notes a new part of a large promise. While parts arrive phase 1 gets
+// somewhere, and giving it up would only begin it again.
+func (p *Proposer) partArrived(from ReplicaID) {
+	p.partHeard[from-1] = p.now
+	p.deadline = max(p.deadline, p.now+uint64(p.electionTicks))
+}
+
+// arriving reports whether parts of an acceptor's promise came lately. To ask it
+// again would have it send all of them again.
+func (p *Proposer) arriving(r ReplicaID) bool {
+	return p.parts[r-1] != nil && p.now-p.partHeard[r-1] < uint64(p.options.ResendTicks)
+}
 
 // elect is called once a tick.
 func (p *Proposer) elect(out *Output) {

@@ -230,3 +230,36 @@ func TestDelaysDiffer(t *testing.T) {
 		t.Errorf("after many failures it waits %d ticks, at most %d are meant", got, most)
 	}
 }
+
+// TestLargePromisesArrive: while parts come, phase 1 is neither given up nor asked
+// for again; when they stop, it is.
+func TestLargePromisesArrive(t *testing.T) {
+	p, ballot := newTestProposer(3, ProposerOptions{})
+	part := func(i uint32) Envelope {
+		e := promise(2, ballot)
+		e.Message.(*Promise).Part, e.Message.(*Promise).Parts = i, 1000
+		return e
+	}
+	for i := range uint32(50) {
+		out := ticks(p, p.options.ResendTicks/2)
+		step(p, part(i))
+		for j, m := range sentOf[*Prepare](out) {
+			if out.Messages[j].To.Replica == 2 && i > 1 {
+				t.Fatalf("r2 is asked again with %+v while its answer arrives", m)
+			}
+		}
+	}
+	if p.State() != Preparing {
+		t.Fatalf("while parts arrive it is %s", p.State())
+	}
+	again := false
+	for range 4 * p.options.ElectionTicks {
+		for _, e := range ticks(p, 1).Messages {
+			again = again || e.Message.Kind() == KindPrepare && e.To.Replica == 2
+		}
+		step(p, part(3)) // this part is known
+	}
+	if !again || p.State() == Preparing {
+		t.Errorf("after the parts stopped it is %s; asked again: %v", p.State(), again)
+	}
+}

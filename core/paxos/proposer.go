@@ -243,7 +243,7 @@ func (p *Proposer) resendPrepare(out *Output) {
 	p.prepareSent = p.now
 	all := p.promises.count() >= p.cfg.needPrepare()
 	for r := ReplicaID(1); int(r) <= p.cfg.Replicas; r++ {
-		if all || !p.promises.has(r) {
+		if all || !p.promises.has(r) && !p.arriving(r) {
 			p.send(out, Address{r, RoleAcceptor}, &Prepare{Ballot: p.ballot, From: p.from})
 		}
 	}
@@ -288,6 +288,9 @@ func (p *Proposer) collect(from ReplicaID, m *Promise) bool {
 		}
 		parts = make([]*Promise, m.Parts)
 		p.parts[from-1] = parts
+	}
+	if m.Parts > 1 && parts[m.Part] == nil {
+		p.partArrived(from)
 	}
 	parts[m.Part] = m
 	return !slices.Contains(parts, nil)
@@ -484,7 +487,7 @@ func (p *Proposer) onClose(m *Close, out *Output) {
 		return
 	}
 	p.closeThrough = max(p.closeThrough, m.Last)
-	if m.Stuck && m.First < p.from {
+	if m.Stuck && m.First < p.from && p.next-m.First <= reopenStuckSlotsMax {
 		// Nobody can prove to that learner what was chosen there: the slot is
 		// chosen again, with the same value, in a new ballot of ours.
 		p.reopen(m.First, out)
