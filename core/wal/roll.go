@@ -85,7 +85,7 @@ func seal(file vfs.File, old segment, durable int64, chain uint32) error {
 // spareMaker makes the next segment beside the log's own goroutine, at most one at a time.
 type spareMaker struct {
 	home    home
-	bytes   int64
+	bytes   int64       // of the spare
 	running bool        // a spare is being made or lies in ready
 	stop    atomic.Bool // makes the goroutine end early
 	ready   chan spare  // of length 1, so that the goroutine never waits
@@ -97,14 +97,14 @@ type spare struct {
 	err  error
 }
 
-// start begins to make a spare unless there is one.
-func (m *spareMaker) start() {
+// start begins to make a spare of so many bytes unless there is one.
+func (m *spareMaker) start(bytes int64) {
 	if m.running {
 		return
 	}
-	m.running = true
+	m.running, m.bytes = true, bytes
 	go func() {
-		file, err := m.home.blank(spareName, m.bytes, &m.stop)
+		file, err := m.home.blank(spareName, bytes, &m.stop)
 		m.ready <- spare{file, err}
 	}()
 }

@@ -12,6 +12,7 @@ import (
 const (
 	segmentBytesDefault      = 64 << 20
 	firstSegmentBytesDefault = 1 << 20
+	segmentGrowth            = 4
 	segmentBytesMin          = 512
 
 	// bufferKeepBytesMax is how much encoding memory a Log keeps between batches.
@@ -23,7 +24,8 @@ type Options struct {
 	FS  vfs.FS // nil means the operating system's files
 	Dir string // the log's own directory; nothing else may lie in it
 
-	// SegmentBytes is the size of a segment, 0 for 64 MiB. A batch that does not fit gets a larger one.
+	// SegmentBytes is the size that segments reach, 0 for 64 MiB. A batch that does not fit gets a larger one. With
+	// Background set the first segments are smaller, each four times the one before.
 	SegmentBytes int64
 	// FirstSegmentBytes is the size of the segment that Create or Open makes, and of one that has to be made while
 	// a batch waits although Background is set; 0 for 1 MiB. Small, because making it is what a start waits for.
@@ -168,7 +170,7 @@ func newLog(options Options, h home, segments []segment) *Log {
 	return &Log{
 		options:  options,
 		home:     h,
-		spare:    spareMaker{home: h, bytes: options.SegmentBytes, ready: make(chan spare, 1)},
+		spare:    spareMaker{home: h, ready: make(chan spare, 1)},
 		segments: segments,
 	}
 }
@@ -177,7 +179,9 @@ func newLog(options Options, h home, segments []segment) *Log {
 func (l *Log) start(file vfs.File, chain uint32) {
 	l.file, l.chain, l.durable = file, chain, l.last().end
 	if l.options.Background {
-		l.spare.start()
+		// Segments grow: a replica that starts is about to be used, and five of them on one machine that fill the
+		// disk's queue with zeros would make the first requests wait for it.
+		l.spare.start(min(l.options.SegmentBytes, segmentGrowth*l.last().bytes))
 	}
 }
 
