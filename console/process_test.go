@@ -24,12 +24,16 @@ import (
 	"synod/console/up"
 )
 
+// built is the folder of the programs that tests have built, removed at the end; empty if none needed them.
+var built string
+
 // programs builds the two programs once for all tests of processes, and gives their folder.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "synod-test-")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	for name, source := range map[string]string{"synod": ".", "synodd": "../daemon"} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -42,8 +46,8 @@ var programs = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := programs(); err == nil {
-		_ = os.RemoveAll(dir)
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
@@ -371,7 +375,7 @@ func headless(t *testing.T, data string) *exec.Cmd {
 	return c
 }
 
-// replicaPIDs asks the replicas for their process ids.
+// replicaPIDs finds the processes of the replicas whose state is in a folder.
 func replicaPIDs(t *testing.T, data string) []int {
 	t.Helper()
 	var pids []int
