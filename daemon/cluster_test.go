@@ -231,7 +231,7 @@ func TestNothingAcknowledgedIsLostWhileRolesCrash(t *testing.T) {
 	c := newCluster(t, 3)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	const writers, updates = 4, 60
+	const writers, updates = 4, 25
 	var work sync.WaitGroup
 	for w := range writers {
 		own := c.client(client.WithReplica(c.config.Replicas[w%3].ID))
@@ -287,7 +287,7 @@ func TestAMinorityAnswersReadablyAndAMajorityGoesOn(t *testing.T) {
 	writer := c.client(client.WithReplica(c.config.Replicas[alive].ID))
 	must[client.Info](t)(writer.Put(ctx, []byte("k"), []byte("w")))
 	c.stop((gone + 2) % 3)
-	short, cancel := context.WithTimeout(ctx, 1500*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, 2500*time.Millisecond)
 	defer cancel()
 	_, err := writer.Put(short, []byte("k"), []byte("x"), client.Retrying(client.Never))
 	var failure *client.Error
@@ -356,9 +356,6 @@ func TestAFolderOfAnotherReplicaOrSizeIsRefused(t *testing.T) {
 	}
 	if _, err := readIdentity(t.TempDir(), r2, c.config); codeOfExit(err) != exitUsage {
 		t.Errorf("an empty folder: %v", err)
-	}
-	if _, err := identity.TakeLock(c.config.ReplicaDir("r1")); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -136,8 +136,8 @@ func (d *daemon) serve(serve func(net.Listener) error, listener net.Listener) {
 func (d *daemon) stop() error {
 	d.faults.Close()
 	d.gateway.Drain(drainMax)
+	err := d.host.Close() // the learner's end still answers what waits for it
 	d.gateway.Close()
-	err := d.host.Close()
 	d.links.Close()
 	d.serving.Wait()
 	d.requests.Close()

@@ -338,7 +338,7 @@ func (g *Gateway) pending() int {
 }
 
 // Close cuts all connections and ends all goroutines. Requests without answer
-// get none.
+// get none. The learner must have ended: it would find no worker for its scans.
 func (g *Gateway) Close() {
 	g.stopping.Store(true)
 	g.front.close()

@@ -93,6 +93,7 @@ func newBench(t *testing.T, limits Limits) *bench {
 	t.Cleanup(func() {
 		b.stream.Session().Abort(errors.New("the test is over"))
 		synctest.Wait()
+		b.gateway.Detach()
 		b.gateway.Close()
 	})
 	b.pass(2 * clockStep) // the gateway asks for its own session
