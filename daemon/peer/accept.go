@@ -3,6 +3,7 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -55,9 +56,7 @@ func (l *Links) receiveConnection(conn net.Conn) {
 	if err != nil {
 		l.unguard(conn)
 		_ = conn.Close()
-		l.options.Counters.Malformed.Add(1)
-		l.tellOnce("malformed input, connection closed", address, 0,
-			protocol.Refuse(protocol.CodeCorrupt, 0, err.Error()))
+		l.malformed(address, err)
 		return
 	}
 	identity := l.options.Identity
@@ -81,6 +80,7 @@ func (l *Links) receiveConnection(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
+	defer func() { l.judgeEnd(address, session.Err()) }()
 	k := l.links[preface.Replica]
 	if preface.Connection == protocol.PeerBulk {
 		l.serveAsked(k, session)
@@ -92,6 +92,38 @@ func (l *Links) receiveConnection(conn net.Conn) {
 		return
 	}
 	_ = l.serve(k, preface.Run, consensus, control) // it has told its end
+}
+
+// judgeEnd tells of a connection that ended because of what came over it.
+func (l *Links) judgeEnd(address string, err error) {
+	var bad *protocol.FrameError
+	if errors.As(err, &bad) || errors.Is(err, protocol.ErrMalformed) {
+		l.malformed(address, err)
+	}
+}
+
+// malformed counts what could not be read, and tells of it unless there are too
+// many strangers.
+func (l *Links) malformed(address string, err error) {
+	if errors.Is(err, io.EOF) {
+		l.options.Logger.Debug("connection without a preface", "address", address)
+		return // somebody only looked whether the port is open
+	}
+	l.options.Counters.Malformed.Add(1)
+	l.mu.Lock()
+	if !l.lines.Allow() {
+		l.silent++
+		l.mu.Unlock()
+		return
+	}
+	silent := l.silent
+	l.silent = 0
+	l.mu.Unlock()
+	attributes := []any{"address", address, "reason", err}
+	if silent > 0 {
+		attributes = append(attributes, "left_out", silent)
+	}
+	l.options.Logger.Warn("malformed input, connection closed", attributes...)
 }
 
 // refusal says why a preface is not let in, nil if it is.

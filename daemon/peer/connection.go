@@ -174,8 +174,12 @@ func (l *Links) serve(k *link, run uint64, consensus, control *protocol.Stream) 
 
 // reason words the usual end of a connection.
 func reason(err error) string {
-	if errors.Is(err, io.EOF) || errors.Is(err, protocol.ErrSessionClosed) {
+	var silence net.Error
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, protocol.ErrSessionClosed):
 		return "the other replica closed it"
+	case errors.As(err, &silence) && silence.Timeout():
+		return fmt.Sprintf("it was silent for %v", silenceMax)
 	}
 	return err.Error()
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"synod/core/paxos"
 	"synod/daemon/monitor"
 	"synod/protocol"
@@ -66,7 +68,15 @@ type Links struct {
 	doors   []net.Listener
 	strange map[net.Conn]struct{} // connections whose preface is under way
 	told    map[string]struct{}   // refusals that were logged
+	lines   *rate.Limiter         // of lines about strangers
+	silent  uint64                // such lines not written since the last one; guarded by mu
 }
+
+// Lines about strangers a second, and at once.
+const (
+	linesPerSecond = 5
+	linesAtOnce    = 20
+)
 
 // toldMax bounds the refusals that are remembered as logged.
 const toldMax = 256
@@ -91,6 +101,7 @@ func New(options Options) *Links {
 	l := &Links{
 		options: options, start: time.Now(),
 		strange: map[net.Conn]struct{}{}, told: map[string]struct{}{},
+		lines: rate.NewLimiter(linesPerSecond, linesAtOnce),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	for r := range options.Addresses {
