@@ -169,6 +169,9 @@ func (k *client) send(r *request, then func(answer)) {
 }
 
 func (k *client) delay() check.Time {
+	if k.cluster.options.Scripted {
+		return 100
+	}
 	return between(k.cluster.streams.workload, 30, 400)
 }
 
@@ -188,8 +191,8 @@ func (q *call) encode(t session.Ticket) []byte {
 // answered takes an answer of any attempt.
 func (k *client) answered(q *call, a answer) {
 	again := func() {
-		k.cluster.after(between(k.cluster.streams.workload, 5*check.Millisecond, 50*check.Millisecond),
-			func() { k.attempt(q) })
+		pause := between(k.cluster.streams.workload, 5*check.Millisecond, 50*check.Millisecond)
+		k.cluster.after(pause, func() { k.attempt(q) })
 	}
 	switch {
 	case a.kind == answerRead:

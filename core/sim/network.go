@@ -20,7 +20,7 @@ type network struct {
 }
 
 // starvationsMax bounds how many starvations there are at a time.
-const starvationsMax = 4
+const starvationsMax = 8
 
 // NetworkCounts count messages by what became of them.
 type NetworkCounts struct {

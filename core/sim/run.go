@@ -46,12 +46,17 @@ func (r *Report) Err() error {
 func Run(options Options, out io.Writer) Report {
 	c := newCluster(options, out)
 	c.boot()
+	c.asking = true
+	for _, k := range c.clients {
+		k.think()
+	}
 	c.runPhases()
 	c.panelFinish()
 	c.trace.flush()
 	return c.report()
 }
 
+// boot makes the logs and starts all replicas.
 func (c *cluster) boot() {
 	c.enter(check.WarmUp)
 	for _, r := range c.replicas {
@@ -60,11 +65,11 @@ func (c *cluster) boot() {
 	c.until(check.Time(c.replicas[0].disk.IdleAt()), nil)
 	for _, r := range c.replicas {
 		r.start()
-		c.at(c.now+between(c.streams.host, 0, r.tick), task{kind: taskTick, replica: r})
-	}
-	c.asking = true
-	for _, k := range c.clients {
-		k.think()
+		first := between(c.streams.host, 0, r.tick)
+		if c.options.Scripted {
+			first = check.Time(r.id) * check.Millisecond
+		}
+		c.at(c.now+first, task{kind: taskTick, replica: r})
 	}
 }
 

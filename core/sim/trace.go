@@ -175,10 +175,14 @@ func describeValue(v paxos.Value) string {
 	for range v.Commands() {
 		commands++
 	}
-	if commands == 1 {
-		return "1 command"
+	return describeCount(commands, "command")
+}
+
+func describeCount(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
 	}
-	return fmt.Sprintf("%d commands", commands)
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Describe is a message as text, without numbers that differ from run to run.
@@ -186,9 +190,9 @@ func Describe(message paxos.Message) string {
 	name := fmt.Sprintf("%-14s ", message.Kind())
 	switch m := message.(type) {
 	case *paxos.Propose:
-		return fmt.Sprintf("%s%d commands", name, len(m.Commands))
+		return name + describeCount(len(m.Commands), "command")
 	case *paxos.Forward:
-		return fmt.Sprintf("%s%d commands%s", name, len(m.Commands), ifTrue(m.Relayed, " relayed"))
+		return fmt.Sprintf("%s%s%s", name, describeCount(len(m.Commands), "command"), ifTrue(m.Relayed, " relayed"))
 	case *paxos.Canvass:
 		return fmt.Sprintf("%sattempt %d", name, m.Attempt)
 	case *paxos.CanvassReply:
@@ -228,7 +232,7 @@ func Describe(message paxos.Message) string {
 	case *paxos.LinkDown:
 		return name + m.Replica.String()
 	case *paxos.Read:
-		return fmt.Sprintf("%s%d reads", name, len(m.IDs))
+		return name + describeCount(len(m.IDs), "read")
 	}
 	return name
 }

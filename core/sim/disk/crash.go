@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"path"
 )
 
@@ -180,7 +181,7 @@ func (d *Disk) crashNames(way Crash, at int64) {
 
 // Rot changes one byte of one of the files in the directory, but never of the last
 // one by name, and reports which; false if there is no such file. From is the first
-// offset that may rot.
+// offset that may rot, the last byte that is not zero the last one.
 func (d *Disk) Rot(dir string, from int64) (name string, offset int64, ok bool) {
 	names := d.list(dir)
 	if len(names) < 2 {
@@ -189,10 +190,11 @@ func (d *Disk) Rot(dir string, from int64) (name string, offset int64, ok bool) 
 	random := d.options.Random
 	name = path.Join(dir, names[random.IntN(len(names)-1)])
 	n := d.files[name]
-	if int64(len(n.data)) <= from {
+	used := int64(len(bytes.TrimRight(n.data, "\x00")))
+	if used <= from {
 		return "", 0, false
 	}
-	offset = from + random.Int64N(int64(len(n.data))-from)
+	offset = from + random.Int64N(used-from)
 	flip := byte(1 + random.IntN(255))
 	n.data[offset] ^= flip
 	if offset < int64(len(n.medium)) {
