@@ -36,10 +36,11 @@ func (p *program) one(ctx context.Context, verb command.Verb, args []string) err
 	}
 	output := command.NewValues(p.stdout, p.stderr, command.ValuesOptions{Raw: p.flags.raw, Terminal: terminal(p.stdout)})
 	return p.with(ctx, t, func(ctx context.Context, s *session) error {
-		return p.execute(ctx, s, execution{settings: settings, output: output, run: func(ctx context.Context, e *command.Executor) error {
+		run := func(ctx context.Context, e *command.Executor) error {
 			e.Run(ctx, statements)
 			return nil
-		}})
+		}
+		return p.execute(ctx, s, execution{settings: settings, output: output, run: run})
 	})
 }
 

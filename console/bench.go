@@ -37,9 +37,10 @@ func (p *program) benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "measure rate and latency with a closed loop of clients",
-		Long: "Every client sends its next request when the one before has ended. Clients share the connections, connections are\n" +
-			"spread over the replicas. All keys (16 bytes) are written once before, unless --prepare=false. Only what is answered in\n" +
-			"the measured time counts. --json prints one last line for programs; all else goes to standard error then.",
+		Long: "Every client sends its next request when the one before has ended. Clients share connections,\n" +
+			"which are spread over the replicas. All keys (16 bytes) are written once before, unless --prepare=false. Only what\n" +
+			"is answered in the measured time counts. --json prints one last line for programs; all else goes to standard\n" +
+			"error then.",
 		Example: "  synod bench --clients 256 --mix put\n  synod bench --mix get --prepare=false --duration 30s --json\n" +
 			"  synod bench --endpoints 10.0.0.1:7101,10.0.0.2:7101",
 		Args: cobra.NoArgs,
@@ -56,7 +57,7 @@ func (p *program) benchCommand() *cobra.Command {
 	set.DurationVar(&f.Duration, "duration", 10*time.Second, "time of the measurement")
 	set.BoolVar(&f.json, "json", false, "print the result as one line of JSON")
 	set.StringVar(&f.endpoints, "endpoints", "", "host:port of servers, with commas, instead of a configuration")
-	set.BoolVar(&f.local, "local", false, "start the replicas of the configuration on this machine for the time of the run")
+	set.BoolVar(&f.local, "local", false, "start the replicas of the configuration here for the time of the run")
 	set.StringVar(&f.profile, "cpuprofile", "", "write a profile of this program to the file")
 	return c
 }

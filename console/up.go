@@ -39,13 +39,14 @@ func (p *program) upCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "start all replicas on this machine, and stop them at the end",
-		Long: "Starts the replicas of the configuration (or five, without one) as processes of their own, waits for a leader, and\n" +
-			"opens the screen, runs a batch, or just stays. Whatever ends it, it stops the replicas. `kill r3` ends a replica's\n" +
-			"process with SIGKILL, `start r3` starts it again.\n\n" +
+		Long: "Starts the replicas of the configuration (or five, without one) as processes of their own, waits for a\n" +
+			"leader, and opens the screen, runs a batch, or just stays. Whatever ends it, it stops the replicas. `kill r3` ends a\n" +
+			"replica's process with SIGKILL, `start r3` starts it again.\n\n" +
 			"Without --data the replicas live in a temporary folder, which is removed after a success and kept otherwise.",
-		Example: "  synod up\n  synod up --data data --headless\n  synod up --demo\n  synod up --random-ports -f batch.synod",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return p.up(c.Context(), f) },
+		Example: "  synod up\n  synod up --data data --headless\n  synod up --demo\n" +
+			"  synod up --random-ports -f batch.synod",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return p.up(c.Context(), f) },
 	}
 	set := c.Flags()
 	set.StringVar(&f.data, "data", "", "folder of the replicas' state (default: a temporary one)")
@@ -76,7 +77,8 @@ func (p *program) up(ctx context.Context, f *upFlags) (err error) {
 	}
 	defer func() {
 		if err != nil || p.code != 0 {
-			fmt.Fprintf(p.stderr, "synod: the state of the replicas is in %s, the logs are in %s\n", plan.Data, plan.Config.Log.Dir)
+			fmt.Fprintf(p.stderr, "synod: the state of the replicas is in %s, the logs are in %s\n",
+				plan.Data, plan.Config.Log.Dir)
 			return
 		}
 		err = plan.Discard()

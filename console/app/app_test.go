@@ -50,7 +50,9 @@ func (f *fake) Submit(line string) bool {
 // scene is the one of the design: r1 leads, r3's acceptor is paused, r4 catches up, r5 is dead.
 func scene() *fake {
 	roles := func(p, a, l string) []protocol.RoleStatus {
-		return []protocol.RoleStatus{{Role: "proposer", State: p}, {Role: "acceptor", State: a}, {Role: "learner", State: l}}
+		return []protocol.RoleStatus{
+			{Role: "proposer", State: p}, {Role: "acceptor", State: a}, {Role: "learner", State: l},
+		}
 	}
 	status := func(n int, chosen, applied uint64, r []protocol.RoleStatus) protocol.Status {
 		return protocol.Status{
@@ -73,7 +75,8 @@ func scene() *fake {
 	f.replicas[3].Status.Applied = 45100
 	f.replicas[4].Status = status(5, 47118, 47118, roles("following", "normal", "learning"))
 	f.replicas[4].Connected, f.replicas[4].At = false, noon().Add(-9400*time.Millisecond)
-	f.replicas[4].Err, f.replicas[4].RetryAt = "connect to 127.0.0.1:7105: connection refused", noon().Add(1600*time.Millisecond)
+	f.replicas[4].Err = "connect 127.0.0.1:7105: connection refused"
+	f.replicas[4].RetryAt = noon().Add(1600 * time.Millisecond)
 	f.session = conversation()
 	return f
 }
@@ -81,6 +84,7 @@ func scene() *fake {
 func conversation() state.Session {
 	at := noon().Add(-8 * time.Second)
 	result := func(verb, replica string, reply command.Reply) []state.Entry {
+		reply.Latency = 1100 * time.Microsecond
 		r := command.Result{Verb: verb, Replica: replica, Status: command.StatusOK, Reply: reply, Time: at}
 		r.Request.Operation = command.Operation(verb)
 		if reply.Failure != "" {
@@ -91,11 +95,11 @@ func conversation() state.Session {
 	typed := func(text string) state.Entry { return state.Entry{At: at, Tone: state.Typed, Text: "> " + text} }
 	var s state.Session
 	s = s.Append(typed(`put user/1042 "Ada L."`))
-	s = s.Append(result("put", "r2", command.Reply{Slot: 48190, Revision: 77, Latency: 1800 * time.Microsecond})...)
+	s = s.Append(result("put", "r2", command.Reply{Slot: 48190, Revision: 77})...)
 	s = s.Append(typed("get user/1042 @r2"))
-	s = s.Append(result("get", "r2", command.Reply{Value: []byte("Ada L."), Applied: 48201, Latency: 1100 * time.Microsecond})...)
+	s = s.Append(result("get", "r2", command.Reply{Value: []byte("Ada L."), Applied: 48201})...)
 	s = s.Append(typed("get city"))
-	s = s.Append(result("get", "r3", command.Reply{Value: []byte("東京 is wide\x1b[31m"), Applied: 48201, Latency: 900 * time.Microsecond})...)
+	s = s.Append(result("get", "r3", command.Reply{Value: []byte("東京\x1b[31m"), Applied: 48201})...)
 	s = s.Append(typed("put user/7 x @r5"))
 	s = s.Append(result("put", "r5", command.Reply{
 		Failure: command.Unreachable, Outcome: command.NotSent, Err: fmt.Errorf("connection refused"),
@@ -112,7 +116,8 @@ func conversation() state.Session {
 func screen(t *testing.T, f *fake, width, height int) *Model {
 	t.Helper()
 	m := New(Options{
-		Cluster: "demo", Grammar: command.NewGrammar([]string{"r1", "r2", "r3", "r4", "r5"}), Theme: theme.New(true), Source: f,
+		Cluster: "demo", Grammar: command.NewGrammar([]string{"r1", "r2", "r3", "r4", "r5"}),
+		Theme: theme.New(true), Source: f,
 	})
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 	see(m, f)

@@ -36,10 +36,8 @@ func bindings() []binding {
 		{"", "", []string{"pgdown"}, func(m *Model) tea.Cmd { return m.scrollBy(-1) }},
 		{"Tab", "complete a verb; on an empty line the other pane, where only one fits", []string{"tab"}, (*Model).complete},
 		{"?", "this help, on an empty line", nil, nil},
-		{"← → Home End", "move in the line (also ctrl-A, ctrl-E)", []string{"left", "ctrl+b"}, edit(func(l state.Line) state.Line {
-			return l.Move(-1)
-		})},
-		{"", "", []string{"right", "ctrl+f"}, edit(func(l state.Line) state.Line { return l.Move(1) })},
+		{"← → Home End", "move in the line (also ctrl-A, ctrl-E)", []string{"left", "ctrl+b"}, edit(state.Line.Left)},
+		{"", "", []string{"right", "ctrl+f"}, edit(state.Line.Right)},
 		{"", "", []string{"home", "ctrl+a"}, edit(state.Line.Home)},
 		{"", "", []string{"end", "ctrl+e"}, edit(state.Line.End)},
 		{"", "", []string{"backspace", "ctrl+h"}, edit(state.Line.Backspace)},

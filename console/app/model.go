@@ -11,7 +11,8 @@ import (
 	"synod/console/theme"
 )
 
-// Source is where the screen learns from and where commands go. Its methods return at once; any goroutine may call them.
+// Source is where the screen learns from and where commands go. Its methods return at once and may be called by any
+// goroutine.
 type Source interface {
 	Replicas() []state.Observation
 	Session() state.Session

@@ -103,7 +103,9 @@ func (c *Cluster) get(ctx context.Context, r command.Request, options []client.C
 	return nil
 }
 
-func (c *Cluster) update(ctx context.Context, r command.Request, options []client.CallOption, reply *command.Reply) error {
+func (c *Cluster) update(
+	ctx context.Context, r command.Request, options []client.CallOption, reply *command.Reply,
+) error {
 	var info client.Info
 	var err error
 	if r.Operation == command.Put {
@@ -126,7 +128,9 @@ func take(reply *command.Reply, info client.Info) {
 }
 
 // scan asks for one pair more than wanted, to know whether there are more.
-func (c *Cluster) scan(ctx context.Context, r command.Request, options []client.CallOption, reply *command.Reply) error {
+func (c *Cluster) scan(
+	ctx context.Context, r command.Request, options []client.CallOption, reply *command.Reply,
+) error {
 	options = append(options, client.Limit(r.Limit+1))
 	if len(r.After) > 0 {
 		options = append(options, client.After(r.After))

@@ -22,12 +22,18 @@ func TestDescribe(t *testing.T) {
 	}{
 		{
 			"refused",
-			&client.Error{Code: protocol.CodeUnreachable, Text: "connect to 127.0.0.1:7105: dial tcp 127.0.0.1:7105: connect: connection refused"},
+			&client.Error{
+				Code: protocol.CodeUnreachable,
+				Text: "connect to 127.0.0.1:7105: dial tcp 127.0.0.1:7105: connect: connection refused",
+			},
 			command.Unreachable, command.NotSent, "connect 127.0.0.1:7105: connection refused",
 		},
 		{
 			"refused until the end of its time",
-			&client.Error{Code: protocol.CodeTimeout, Text: "connect to 1.2.3.4:7: dial tcp 1.2.3.4:7: connect: no route to host, then: late"},
+			&client.Error{
+				Code: protocol.CodeTimeout,
+				Text: "connect to 1.2.3.4:7: dial tcp 1.2.3.4:7: connect: no route to host, then: late",
+			},
 			command.Unreachable, command.NotSent, "connect 1.2.3.4:7: no route to host",
 		},
 		{
@@ -35,7 +41,8 @@ func TestDescribe(t *testing.T) {
 			command.Timeout, command.NotSent, "no session in time",
 		},
 		{
-			"no answer", &client.Error{Code: protocol.CodeTimeout, Outcome: client.Unknown, RequestID: 7, Text: "no answer in time"},
+			"no answer",
+			&client.Error{Code: protocol.CodeTimeout, Outcome: client.Unknown, RequestID: 7, Text: "no answer in time"},
 			command.Timeout, command.Unknown, "no answer in time",
 		},
 		{

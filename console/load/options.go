@@ -60,7 +60,7 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Client is one connection. Safe for concurrent use. A call without an answer in the client's own time limit is an error.
+// Client is one connection. Safe for concurrent use. A call without an answer in the client's own time is an error.
 type Client interface {
 	Put(ctx context.Context, key, value []byte) error
 	// Get reports whether the key exists.

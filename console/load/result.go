@@ -105,8 +105,10 @@ func (r *Result) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %d clients on %d connections, values of %d bytes, %d keys, %.1f s measured\n", r.Mix, r.Clients,
 		r.Connections, r.ValueSize, r.Keys, r.Seconds)
-	fmt.Fprintf(&b, "  %.0f requests a second, %d answered, %d failed, %d of missing keys\n", r.OpsS, r.Ops, r.Errors, r.Missing)
-	fmt.Fprintf(&b, "  latency      p50 %.3f ms   p99 %.3f ms   p99.9 %.3f ms   max %.3f ms\n", r.P50, r.P99, r.P999, r.Max)
+	fmt.Fprintf(&b, "  %.0f requests a second, %d answered, %d failed, %d of missing keys\n",
+		r.OpsS, r.Ops, r.Errors, r.Missing)
+	fmt.Fprintf(&b, "  latency      p50 %.3f ms   p99 %.3f ms   p99.9 %.3f ms   max %.3f ms\n",
+		r.P50, r.P99, r.P999, r.Max)
 	if r.Mix == Mixed {
 		fmt.Fprintf(&b, "  put          p50 %.3f ms   p99 %.3f ms\n", r.PutP50, r.PutP99)
 		fmt.Fprintf(&b, "  get          p50 %.3f ms   p99 %.3f ms\n", r.GetP50, r.GetP99)

@@ -75,7 +75,8 @@ func Help(keys [][2]string, grammar *command.Grammar, t *theme.Theme, size Size)
 	for text := range strings.Lines(grammar.Help()) {
 		lines = append(lines, " "+strings.TrimRight(text, "\n"))
 	}
-	return pane{title: "Help", note: "any key closes it", width: size.Width, height: size.Height}.draw(t, columned(lines, size))
+	frame := pane{title: "Help", note: "any key closes it", width: size.Width, height: size.Height}
+	return frame.draw(t, columned(lines, size))
 }
 
 func legend(t *theme.Theme) string {

@@ -61,6 +61,12 @@ func (l Line) Move(by int) Line {
 	return l
 }
 
+// Left moves by one letter.
+func (l Line) Left() Line { return l.Move(-1) }
+
+// Right moves by one letter.
+func (l Line) Right() Line { return l.Move(1) }
+
 // Home moves to the first letter.
 func (l Line) Home() Line { return l.Move(-len(l.text)) }
 

@@ -15,7 +15,9 @@ func at(seconds float64) time.Time {
 func observation(id, leader string, when time.Time, answered uint64) Observation {
 	return Observation{
 		ID: id, Connected: true, Known: true, At: when,
-		Status: protocol.Status{Replica: id, Leader: leader, Ballot: "3." + leader, Requests: protocol.Requests{Updates: answered}},
+		Status: protocol.Status{
+			Replica: id, Leader: leader, Ballot: "3." + leader, Requests: protocol.Requests{Updates: answered},
+		},
 	}
 }
 

@@ -234,8 +234,8 @@ func findDaemon(given string) (string, error) {
 	if found, err := exec.LookPath(daemonName); err == nil {
 		return filepath.Abs(found)
 	}
-	return "", fmt.Errorf("%s is neither beside this program nor in PATH: build it with `make build`, or give --synodd PATH",
-		daemonName)
+	return "", fmt.Errorf("%s is neither beside this program nor in PATH: build it with `make build`, or give "+
+		"--synodd PATH", daemonName)
 }
 
 // Range of the ports that RandomPorts draws from: below those that Linux gives to outgoing connections, of which one
@@ -288,8 +288,8 @@ func (p *Plan) checkPorts() error {
 	if len(busy) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w\nanother cluster may be running: `synod status` asks it, `ss -ltnp` shows which process listens; "+
-		"or start this one with --random-ports", errors.Join(busy...))
+	return fmt.Errorf("%w\nanother cluster may be running: `synod status` asks it, `ss -ltnp` shows which process "+
+		"listens; or start this one with --random-ports", errors.Join(busy...))
 }
 
 // fresh tells whether no replica has a folder yet, and names those that have none.
