@@ -201,7 +201,7 @@ func prefaceLength(head []byte) (int, error) {
 		return 0, fmt.Errorf("%w: %d bytes arrived", ErrPreface, len(head))
 	}
 	if string(head[:len(magic)]) != magic {
-		return 0, fmt.Errorf("%w: it begins with %q", ErrNotSynod, head[:len(magic)])
+		return 0, fmt.Errorf("%w: it begins with %q, length %d or more", ErrNotSynod, head[:len(magic)], len(head))
 	}
 	length := int(binary.BigEndian.Uint16(head[len(magic):]))
 	if length > PrefaceBytesMax {
@@ -222,7 +222,7 @@ func readPreface(conn io.Reader) ([]byte, error) {
 	}
 	raw = append(raw, make([]byte, length)...)
 	if n, err := io.ReadFull(conn, raw[prefaceHeadBytes:]); err != nil {
-		return nil, fmt.Errorf("%w: length %d, %d bytes arrived: %w", ErrPreface, length, n, err)
+		return nil, fmt.Errorf("%w: length %d, %d bytes arrived: %w", ErrPreface, length, prefaceHeadBytes+n, err)
 	}
 	return raw, nil
 }

@@ -156,7 +156,7 @@ func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 	raw, err := s.mux.accept(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			err = s.fail(fmt.Errorf("accept stream: %w", err))
+			err = s.fail(fmt.Errorf("accept stream: %w", named(err)))
 		}
 		return nil, err
 	}
@@ -180,6 +180,22 @@ func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 		return nil, s.fail(fmt.Errorf("accept stream: %w", err))
 	}
 	return stream, nil
+}
+
+// muxHeaderBytes is the length of a header of yamux, what its complaints are about.
+const muxHeaderBytes = 12
+
+// named marks what yamux says of bytes that are not its own as malformed input.
+func named(err error) error {
+	for _, foreign := range []error{
+		yamux.ErrInvalidVersion, yamux.ErrInvalidMsgType, yamux.ErrUnexpectedFlag, yamux.ErrDuplicateStream,
+		yamux.ErrRecvWindowExceeded,
+	} {
+		if errors.Is(err, foreign) {
+			return fmt.Errorf("%w: header of a stream, length %d: %w", ErrMalformed, muxHeaderBytes, err)
+		}
+	}
+	return err
 }
 
 func (s *Session) stream(raw RawStream) *Stream {

@@ -302,6 +302,8 @@ func (l *Links) tellOnce(what, address string, peer paxos.ReplicaID, refusal *pr
 	_, told := l.told[key]
 	if len(l.told) < toldMax {
 		l.told[key] = struct{}{}
+	} else if !told {
+		told = !l.lines.Allow() // somebody gives ever new reasons
 	}
 	l.mu.Unlock()
 	if told {

@@ -184,8 +184,18 @@ func (c *Cluster) Output(id string) string {
 // WaitOutput waits until a replica's output behind the given length holds all the words on one line, and gives the line.
 func (c *Cluster) WaitOutput(id string, behind int, words ...string) string {
 	c.t.Helper()
-	var found string
-	seen := poll(Patience, func() bool {
+	line, found := c.findOutput(id, behind, words)
+	if !found {
+		c.t.Fatalf("%s never wrote a line with %q:\n%s", id, words, tail(c.Output(id)[behind:]))
+	}
+	return line
+}
+
+// outputLimit is how long a line may take to appear; the longest handshake is a part of it.
+const outputLimit = 10 * time.Second
+
+func (c *Cluster) findOutput(id string, behind int, words []string) (found string, ok bool) {
+	ok = poll(outputLimit, func() bool {
 		for line := range strings.Lines(c.Output(id)[behind:]) {
 			if hasAll(line, words) {
 				found = line
@@ -194,10 +204,7 @@ func (c *Cluster) WaitOutput(id string, behind int, words ...string) string {
 		}
 		return false
 	})
-	if !seen {
-		c.t.Fatalf("%s never wrote a line with %q:\n%s", id, words, tail(c.Output(id)[behind:]))
-	}
-	return found
+	return found, ok
 }
 
 func hasAll(text string, words []string) bool {
