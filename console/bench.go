@@ -38,9 +38,9 @@ func (p *program) benchCommand() *cobra.Command {
 		Use:   "bench",
 		Short: "measure rate and latency with a closed loop of clients",
 		Long: "Every client sends its next request when the one before has ended. Clients share connections,\n" +
-			"which are spread over the replicas. All keys (16 bytes) are written once before, unless --prepare=false. Only what\n" +
-			"is answered in the measured time counts. --json prints one last line for programs; all else goes to standard\n" +
-			"error then.",
+			"which are spread over the replicas. All keys (16 bytes) are written once before, unless --prepare=false. Only\n" +
+			"what is answered in the measured time counts. --json prints one last line for programs; all else goes to\n" +
+			"standard error then.",
 		Example: "  synod bench --clients 256 --mix put\n  synod bench --mix get --prepare=false --duration 30s --json\n" +
 			"  synod bench --endpoints 10.0.0.1:7101,10.0.0.2:7101",
 		Args: cobra.NoArgs,
