@@ -40,8 +40,8 @@ func (p *program) upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "start all replicas on this machine, and stop them at the end",
 		Long: "Starts the replicas of the configuration (or five, without one) as processes of their own, waits for a\n" +
-			"leader, and opens the screen, runs a batch, or just stays. Whatever ends it, it stops the replicas. `kill r3` ends\n" +
-			"a replica's process with SIGKILL, `start r3` starts it again.\n\n" +
+			"leader, and opens the screen, runs a batch, or just stays. Whatever ends it, it stops the replicas.\n" +
+			"`kill r3` ends a replica's process with SIGKILL, `start r3` starts it again.\n\n" +
 			"Without --data the replicas live in a temporary folder, which is removed after a success and kept otherwise.",
 		Example: "  synod up\n  synod up --data data --headless\n  synod up --demo\n" +
 			"  synod up --random-ports -f batch.synod",
