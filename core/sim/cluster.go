@@ -50,7 +50,7 @@ func newCluster(options Options, out io.Writer) *cluster {
 		core:    everyone(options.Replicas),
 		panel: check.New(check.Options{
 			Replicas: options.Replicas, ServeMax: options.ServeMax,
-			PendingMax: options.Workload.DeadlineMax + check.Second, LeadersMax: 12,
+			PendingMax: options.Workload.DeadlineMax + check.Second, LeadersMax: 3,
 		}),
 		trace: newTrace(out),
 	}

@@ -233,8 +233,22 @@ func (r *replica) crashRole(h *host, way disk.Crash, reason string) {
 	h.end(way, reason)
 }
 
+// checkBounds holds the sizes of everything that could grow against its limit.
+func (r *replica) checkBounds() {
+	if h := r.proposer; h.agent != nil {
+		if s := h.agent.Status(); s.InFlight > r.cluster.options.Proposer.Window && r.cluster.options.Proposer.Window > 0 {
+			r.cluster.fail("bounds", "%s has %d slots in flight, its window is %d",
+				h.address, s.InFlight, r.cluster.options.Proposer.Window)
+		}
+	}
+	if n := r.gateway.waiters.Len(); n > gatewayCountMax {
+		r.cluster.fail("bounds", "%d requests wait at %s, the limit is %d", n, r.id, gatewayCountMax)
+	}
+}
+
 // ticks lets the clock tick for ever.
 func (r *replica) ticks() {
+	r.checkBounds()
 	for _, h := range r.hosts() {
 		if h.agent != nil {
 			h.ticks++

@@ -3,6 +3,7 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -58,6 +59,22 @@ func TestSeeds(t *testing.T) {
 	t.Log(sum)
 	if sum.seeds >= probesSeedsMin {
 		sum.requireProbes(t)
+	}
+}
+
+// TestSameSeedSameTrace: a seed is a run. Other seeds are other runs.
+func TestSameSeedSameTrace(t *testing.T) {
+	traces := map[uint64]uint64{}
+	for seed := uint64(9001); seed < 9005; seed++ {
+		first, second := Run(Draw(seed), nil), Run(Draw(seed), io.Discard)
+		if first.Trace != second.Trace || first.Events != second.Events || first.Simulated != second.Simulated {
+			t.Errorf("seed %d: two runs differ: %016x of %d events, %016x of %d",
+				seed, first.Trace, first.Events, second.Trace, second.Events)
+		}
+		if other, again := traces[first.Trace]; again {
+			t.Errorf("seeds %d and %d give the same run", other, seed)
+		}
+		traces[first.Trace] = seed
 	}
 }
 

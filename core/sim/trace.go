@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"synod/core/kv"
 	"synod/core/paxos"
 	"synod/core/sim/check"
 )
@@ -126,6 +127,10 @@ func about(e *check.Event) string {
 	case check.Chose:
 		return fmt.Sprintf("chosen       slot %d ballot %s %s", e.Entry.Slot, e.Entry.Ballot, describeValue(e.Entry.Value))
 	case check.Executed:
+		if e.Command.Op == kv.Open || e.Command.Op == kv.Close {
+			return fmt.Sprintf("executed     slot %d index %d %v session %v: %v",
+				e.Slot, e.Result.Index, e.Command.Op, e.Result.Session, e.Result.Status)
+		}
 		return fmt.Sprintf("executed     slot %d index %d %v %q session %v sequence %d: %v revision %d%s",
 			e.Slot, e.Result.Index, e.Command.Op, e.Command.Key, e.Command.Update.Session,
 			e.Command.Update.Sequence, e.Result.Status, e.Result.Revision, ifTrue(e.Result.Repeated, " (repeated)"))
