@@ -96,6 +96,8 @@ func NewLearner(cfg paxos.Config, lo paxos.LearnerOptions, sink Sink, o Options)
 // are valid until the next Deliver. An error is final: the agent must not be
 // used any more, and its process should end, for nobody knows what its disk
 // holds.
+//
+// PUT 5/8 one sync for the votes of the batch, then they leave. Next: the learners' onAccepted.
 func (a *Agent) Deliver(in Input, prompt func([]paxos.Envelope)) ([]paxos.Envelope, error) {
 	out := &a.out
 	out.Reset()

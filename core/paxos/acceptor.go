@@ -250,6 +250,8 @@ const entryOverheadBytes = 32
 // proposal numbered n, it accepts the proposal unless it has already responded
 // to a prepare request having a number greater than n." This is the only place
 // from which a vote is ever sent.
+//
+// PUT 4/8 check the ballot, keep the value, vote. Next: core/agent Deliver makes the vote durable.
 func (a *Acceptor) onAccept(e *Envelope, m *Accept, out *Output) {
 	if m.Ballot.Less(a.promised) && !a.cfg.Mutant.Has(mutant.M3) {
 		a.nack(e, m.Ballot, out)

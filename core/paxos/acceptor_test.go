@@ -164,6 +164,11 @@ func paperCases() []acceptorCase {
 			accept(ballot2, 2, "b"),
 			[]string{"r2.proposer nack 2.r2 because of 3.r3"},
 		},
+	}
+}
+
+func repeatedCases() []acceptorCase {
+	return []acceptorCase{
 		{
 			"a repeated prepare request is answered again, and promises nothing new",
 			[]Envelope{prepare(ballot2, 1)},
@@ -187,7 +192,7 @@ func paperCases() []acceptorCase {
 
 // TestAcceptorKeepsThePaper walks through the sentences on which agreement rests.
 func TestAcceptorKeepsThePaper(t *testing.T) {
-	for _, c := range paperCases() {
+	for _, c := range append(paperCases(), repeatedCases()...) {
 		a := newTestAcceptor(1, 3)
 		step(a, c.before...)
 		if got := describe(step(a, c.last)); !reflect.DeepEqual(got, c.want) {
@@ -200,7 +205,7 @@ func TestAcceptorKeepsThePaper(t *testing.T) {
 // fails and then restarts" (2.2). It must not matter whether it lived or died
 // between any two messages.
 func TestAcceptorRemembers(t *testing.T) {
-	for _, c := range paperCases() {
+	for _, c := range append(paperCases(), repeatedCases()...) {
 		lived := newTestAcceptor(1, 3)
 		records := []Record{BirthRecord(testConfig(1, 3, testPlant))}
 		for _, e := range c.before {

@@ -298,6 +298,8 @@ func (p *Proposer) onLinkDown(m *LinkDown, out *Output) {
 }
 
 // onPropose passes commands of the own gateway to whoever leads.
+//
+// PUT 3/8 the leader gives the commands that wait a slot in [Proposer.Settle]. Next: the acceptors' onAccept.
 func (p *Proposer) onPropose(e *Envelope, m *Propose, out *Output) {
 	if e.From.Replica != p.cfg.Self {
 		return

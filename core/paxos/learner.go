@@ -179,6 +179,9 @@ func (l *Learner) onAccept(m *Accept) {
 	l.decide(w)
 }
 
+// onAccepted counts a vote for each slot that it speaks of.
+//
+// PUT 6/8 a majority of votes of one ballot: chosen, and handed out in order. Next: core/kv Apply executes it.
 func (l *Learner) onAccepted(e *Envelope, m *Accepted) {
 	l.wanted = max(l.wanted, m.Last)
 	l.known = max(l.known, m.Chosen)

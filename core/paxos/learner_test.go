@@ -3,6 +3,7 @@ package paxos
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -32,18 +33,15 @@ func learnedFrom(out *Output) string {
 	return text
 }
 
-// TestWhatALearnerBelieves: "to learn that a value has been chosen, a learner
-// must find out that a proposal has been accepted by a majority of acceptors"
-// (2.3). One line for every way to find out, and for everything that looks like
-// one and is none.
-func TestWhatALearnerBelieves(t *testing.T) {
-	run := func(b Ballot, first, last Slot) []ChosenRun { return []ChosenRun{{b, first, last}} }
-	a := entry(1, ballot1, "a")
-	for _, c := range []struct {
-		name string
-		mail []Envelope
-		want string
-	}{
+// belief is what a learner hears, and what it then hands to the state machine.
+type belief struct {
+	name string
+	mail []Envelope
+	want string
+}
+
+func beliefsFromVotes() []belief {
+	return []belief{
 		{
 			"a majority of votes and the value",
 			[]Envelope{accept(ballot1, 1, "a"), accepted(1, ballot1, 1, 1), accepted(2, ballot1, 1, 1)},
@@ -81,6 +79,11 @@ func TestWhatALearnerBelieves(t *testing.T) {
 			[]Envelope{accept(Ballot{}, 1, "a"), accepted(1, Ballot{}, 1, 1), accepted(2, Ballot{}, 1, 1)},
 			"",
 		},
+	}
+}
+
+func beliefsFromMarks() []belief {
+	return []belief{
 		{
 			"the mark of a leader, for its own ballot",
 			[]Envelope{accept(ballot1, 1, "a"), heartbeat(ballot1, 1, 1)},
@@ -95,6 +98,13 @@ func TestWhatALearnerBelieves(t *testing.T) {
 			[]Envelope{accept(ballot1, 1, "a"), heartbeat(ballot1, 2, 1), heartbeat(ballot1, 0, 5)},
 			"",
 		},
+	}
+}
+
+func beliefsFromEntries() []belief {
+	run := func(b Ballot, first, last Slot) []ChosenRun { return []ChosenRun{{b, first, last}} }
+	a := entry(1, ballot1, "a")
+	return []belief{
 		{"an entry and a run of its ballot", []Envelope{held(2, run(ballot1, 1, 1), a)}, "1=a "},
 		{
 			"an entry and a run of a lower ballot",
@@ -133,7 +143,15 @@ func TestWhatALearnerBelieves(t *testing.T) {
 			},
 			"1=a 2=b ",
 		},
-	} {
+	}
+}
+
+// TestWhatALearnerBelieves: "to learn that a value has been chosen, a learner
+// must find out that a proposal has been accepted by a majority of acceptors"
+// (2.3). One line for every way to find out, and for everything that looks like
+// one and is none.
+func TestWhatALearnerBelieves(t *testing.T) {
+	for _, c := range slices.Concat(beliefsFromVotes(), beliefsFromMarks(), beliefsFromEntries()) {
 		l := newTestLearner(LearnerOptions{})
 		text := ""
 		for _, e := range c.mail {
