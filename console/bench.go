@@ -30,7 +30,7 @@ type benchFlags struct {
 }
 
 // benchGarbage trades memory, of which a load generator needs little, for processor time that the servers need.
-const benchGarbage = 400
+const benchGarbage = 1600
 
 func (p *program) benchCommand() *cobra.Command {
 	f := &benchFlags{}

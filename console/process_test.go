@@ -23,6 +23,7 @@ import (
 
 	"synod/console/command"
 	"synod/console/up"
+	"synod/core/config"
 )
 
 // built is the folder of the programs that tests have built, removed at the end; empty if none needed them.
@@ -484,5 +485,49 @@ func TestBenchPrintsOneLineForPrograms(t *testing.T) {
 	err := json.Unmarshal([]byte(got.stdout), &result)
 	if err != nil || got.code != 0 || result.OpsS == 0 || result.Errors != 0 {
 		t.Errorf("exit code %d, error %v:\n%s%s", got.code, err, got.stdout, got.stderr)
+	}
+}
+
+// TestEveryServerAloneServes: what was written through one server is read through each of the five, without a
+// configuration.
+func TestEveryServerAloneServes(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	c := headless(t, data)
+	cluster, err := config.Load(filepath.Join(data, configDefault), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(replica config.Replica, args ...string) ending {
+		host, port, err := net.SplitHostPort(replica.Client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return synod(t, invocation{args: append([]string{"--host", host, "--port", port, "--protocol", "tcp"}, args...)})
+	}
+	for _, writer := range cluster.Replicas {
+		if got := at(writer, "put", "by", writer.ID); got.code != 0 {
+			t.Fatalf("put through %s: exit code %d:\n%s", writer.ID, got.code, got.stderr)
+		}
+		for _, reader := range cluster.Replicas {
+			if got := at(reader, "get", "by"); got.code != 0 || got.stdout != writer.ID+"\n" {
+				t.Errorf("get through %s: %q, exit code %d:\n%s", reader.ID, got.stdout, got.code, got.stderr)
+			}
+		}
+	}
+	if got := at(cluster.Replicas[1], "--raw", "get", "by"); got.stdout != "r5" {
+		t.Errorf("--raw printed %q", got.stdout)
+	}
+	if got := at(cluster.Replicas[1], "get", "none"); got.code != command.ExitFailed || got.stdout != "" {
+		t.Errorf("a missing key gave %q, exit code %d", got.stdout, got.code)
+	}
+	if got := at(cluster.Replicas[1], "status"); got.code != 0 || !strings.Contains(got.stdout, "r2") {
+		t.Errorf("status of r2 alone: exit code %d:\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -98,7 +98,10 @@ func (p *program) up(ctx context.Context, f *upFlags) (err error) {
 		release()
 		return &exitError{p.signals.code(command.ExitFailed), err}
 	}
-	defer func() { err = errors.Join(err, p.stopped(cluster.Stop())) }()
+	defer func() {
+		p.mourn(cluster)
+		err = errors.Join(err, p.stopped(cluster.Stop()))
+	}()
 	if err := p.awaitLeader(running, cluster); err != nil {
 		release()
 		return &exitError{p.signals.code(command.ExitFailed), err}
@@ -200,6 +203,16 @@ func (p *program) stay(ctx context.Context, cluster *up.Cluster, plan *up.Plan) 
 				fmt.Fprintf(p.stderr, "synod: %s has ended: %s; its log is %s\n", process.ID, process.Cause,
 					plan.Config.LogFile(process.ID))
 			}
+		}
+	}
+}
+
+// mourn names the replicas that have ended by themselves.
+func (p *program) mourn(cluster *up.Cluster) {
+	for _, process := range cluster.Processes() {
+		if process.State == up.Exited {
+			fmt.Fprintf(p.stderr, "synod: %s has ended by itself: %s; its log is %s\n", process.ID, process.Cause,
+				cluster.Config().LogFile(process.ID))
 		}
 	}
 }

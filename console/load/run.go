@@ -16,8 +16,8 @@ import (
 const (
 	latencyMicrosMax  = 60_000_000
 	latencyDigits     = 3
-	prepareWorkersMin = 256 // enough in flight to fill batches
-	prepareTries      = 20  // of one key, a quarter of a second apart
+	prepareWorkersMin = 256              // enough in flight to fill batches
+	prepareTimeout    = 10 * time.Second // of one key, tried again and again: a leader may be missing for a while
 	preparePause      = 250 * time.Millisecond
 	progressPause     = time.Second
 	valueSlabBytes    = 1 << 20
@@ -173,14 +173,14 @@ func (g *generator) prepare(ctx context.Context) error {
 
 func (g *generator) write(ctx context.Context, s *shard, number int) error {
 	value := g.value(uint64(number) * 0x9e3779b97f4a7c15)
-	for try := 1; ; try++ {
+	for begun := time.Now(); ; {
 		err := s.client.Put(ctx, g.key(number), value)
 		if err == nil {
 			return nil
 		}
 		s.failed.Add(1)
-		if try == prepareTries {
-			return fmt.Errorf("key %s, %d tries: %w", g.key(number), try, err)
+		if time.Since(begun) > prepareTimeout {
+			return fmt.Errorf("key %s, tried for %v: %w", g.key(number), prepareTimeout, err)
 		}
 		pause := time.NewTimer(preparePause)
 		select {
