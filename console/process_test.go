@@ -299,6 +299,10 @@ func TestScreenOnASilentTerminal(t *testing.T) {
 	output, code := silentTerminal(t, invocation{dir: deadCluster(t)}, func(tty *os.File, seen func() string) {
 		await(t, seen, "0/3 up")
 		await(t, seen, "connection refused")
+		if err := pty.Setsize(tty, &pty.Winsize{Rows: 36, Cols: 120}); err != nil {
+			t.Error(err)
+		}
+		await(t, seen, "ACCEPTED") // a column that only a wide screen has
 		keys(t, tty, "get k timeout=200ms\r")
 		await(t, seen, "unreachable")
 		keys(t, tty, "\x03")
@@ -315,6 +319,30 @@ func TestScreenOnASilentTerminal(t *testing.T) {
 	}
 	if !strings.Contains(output, "\x1b[?1049l") {
 		t.Error("the terminal was not given back")
+	}
+}
+
+func TestUpOpensTheScreenOnLiveReplicas(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	x := invocation{dir: t.TempDir(), args: []string{"up", "--random-ports", "--data", data}}
+	output, code := silentTerminal(t, x, func(tty *os.File, seen func() string) {
+		await(t, seen, "5/5 up")
+		keys(t, tty, "put color red\r")
+		await(t, seen, "rev 1")
+		keys(t, tty, "get color @all\r")
+		await(t, seen, `"red"  r5`)
+		keys(t, tty, "kill r2\r")
+		await(t, seen, "y and Enter does it")
+		keys(t, tty, "y\r")
+		await(t, seen, "killed")
+		keys(t, tty, "quit\r")
+	})
+	if code != 0 {
+		t.Errorf("exit code %d:\n%q", code, output[max(0, len(output)-2000):])
+	}
+	if pids := replicaPIDs(t, data); len(pids) > 0 {
+		t.Errorf("replicas left behind: %v", pids)
 	}
 }
 

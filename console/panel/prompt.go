@@ -17,18 +17,18 @@ func Prompt(line *state.Line, t *theme.Theme, width int) string {
 	if room < 2 {
 		return fit(line.Before()+line.After(), width)
 	}
-	before := line.Before()
-	if surplus := ansi.StringWidth(before) - (room - 1); surplus > 0 {
-		before = "…" + ansi.TruncateLeft(before, surplus+1, "")
-	}
 	under, rest := " ", ""
-	if after := line.After(); after != "" {
-		letters := []rune(after)
-		under, rest = string(letters[:1]), string(letters[1:])
+	if after := []rune(line.After()); len(after) > 0 {
+		under, rest = string(after[:1]), string(after[1:])
 	}
 	cursor := t.Cursor.Render(under)
 	if t.Glyphs.Cursor != "" {
 		cursor = t.Glyphs.Cursor + strings.TrimRight(under, " ")
+	}
+	before := line.Before()
+	// A wide letter may be cut in half at either end: two cells are kept free for the signs that something is cut.
+	if surplus := ansi.StringWidth(before) - (room - ansi.StringWidth(cursor) - 2); surplus > 0 {
+		before = "…" + ansi.TruncateLeft(before, surplus+2, "")
 	}
 	return fit(styled(t.Title, lead)+before+cursor+rest, width)
 }

@@ -1,0 +1,93 @@
+package panel
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"synod/console/state"
+	"synod/console/theme"
+)
+
+func TestNumbers(t *testing.T) {
+	for _, row := range []struct{ got, want string }{
+		{grouped(0), "0"},
+		{grouped(999), "999"},
+		{grouped(1000), "1,000"},
+		{grouped(18446744073709551615), "18,446,744,073,709,551,615"},
+		{rate(0), "0"},
+		{rate(999), "999"},
+		{rate(18400), "18.4k"},
+		{rate(123456), "123k"},
+		{span(-time.Second), "0.0s"},
+		{span(9400 * time.Millisecond), "9.4s"},
+		{span(22 * time.Second), "22s"},
+		{span(192 * time.Second), "3m12s"},
+		{span(11520 * time.Second), "3h12m"},
+		{span(100 * time.Hour), "4d04h"},
+		{micros(0), "—"},
+		{micros(840), "0.84"},
+	} {
+		if row.got != row.want {
+			t.Errorf("%q, want %q", row.got, row.want)
+		}
+	}
+}
+
+func TestFitCountsCells(t *testing.T) {
+	for _, row := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"abc", 5, "abc  "},
+		{"abcdef", 4, "abc…"},
+		{"東京都", 4, "東… "},
+		{"東京", 4, "東京"},
+		{"abc", 0, ""},
+		{"abc", -3, ""},
+	} {
+		if got := fit(row.text, row.width); got != row.want {
+			t.Errorf("%q in %d cells is %q, want %q", row.text, row.width, got, row.want)
+		}
+	}
+	if got := right("12", 4); got != "  12" {
+		t.Errorf("right: %q", got)
+	}
+	if got := right("12345", 4); got != "123…" {
+		t.Errorf("right of too much: %q", got)
+	}
+}
+
+func TestVisibleLines(t *testing.T) {
+	for _, row := range []struct{ lines, rows, scroll, from, to int }{
+		{0, 10, 0, 0, 0},
+		{5, 10, 0, 0, 5},
+		{50, 10, 0, 40, 50},
+		{50, 10, 5, 35, 45},
+		{50, 10, 99, 0, 10},
+		{5, 10, 3, 0, 5},
+		{5, 0, 0, 5, 5},
+	} {
+		from, to := Visible(row.lines, row.rows, row.scroll)
+		if from != row.from || to != row.to {
+			t.Errorf("%+v: %d to %d", row, from, to)
+		}
+	}
+}
+
+func TestPromptShowsThePartAroundTheCursor(t *testing.T) {
+	look := theme.New(true)
+	for back := range 60 {
+		line := state.Line{}.Set("put a-very-long-key 東京東京東京 and-a-value-that-does-not-fit-either").Move(-back)
+		text := Prompt(&line, look, 30)
+		if width := ansi.StringWidth(text); width != 30 {
+			t.Errorf("cursor %d from the end: %d cells: %q", back, width, text)
+		}
+		if !strings.Contains(text, look.Glyphs.Cursor) {
+			t.Errorf("cursor %d from the end is not seen: %q", back, text)
+		}
+	}
+}
