@@ -101,11 +101,13 @@ func NewLearner(cfg paxos.Config, lo paxos.LearnerOptions, sink Sink, o Options)
 func (a *Agent) Deliver(in Input, prompt func([]paxos.Envelope)) ([]paxos.Envelope, error) {
 	out := &a.out
 	out.Reset()
-	for range in.Ticks {
-		a.role.Tick(in.WallMillis, out)
-	}
+	// What has arrived is seen before time passes: a heartbeat that waited in
+	// the mailbox of a busy replica is a sign of life all the same.
 	for i := range in.Envelopes {
 		a.role.Step(in.Envelopes[i], out)
+	}
+	for range in.Ticks {
+		a.role.Tick(in.WallMillis, out)
 	}
 	a.role.Settle(out)
 	if a.options.Tap != nil {

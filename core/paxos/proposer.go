@@ -109,6 +109,7 @@ type proposal struct {
 	value  Value
 	votes  tally
 	sent   uint64 // tick
+	resent int    // times
 	chosen bool
 }
 
@@ -454,14 +455,17 @@ func (p *Proposer) advance() {
 	}
 }
 
-// resendAccepts repeats what may have been lost to those that did not vote.
+// resendAccepts repeats what may have been lost to those that did not vote,
+// each time after twice the time: an answer that is late because of large
+// values would only come later still.
 func (p *Proposer) resendAccepts(out *Output) {
 	for s := p.base; s < p.next; s++ {
 		slot := &p.flight[s%Slot(len(p.flight))]
-		if slot.chosen || p.now-slot.sent < uint64(p.options.ResendTicks) {
+		if slot.chosen || p.now-slot.sent < uint64(p.options.ResendTicks)<<min(slot.resent, resendDoublingsMax) {
 			continue
 		}
 		slot.sent = p.now
+		slot.resent++
 		m := &Accept{Ballot: p.ballot, Slot: s, Value: slot.value}
 		for r := ReplicaID(1); int(r) <= p.cfg.Replicas; r++ {
 			if !slot.votes.has(r) {
@@ -470,6 +474,9 @@ func (p *Proposer) resendAccepts(out *Output) {
 		}
 	}
 }
+
+// resendDoublingsMax keeps the longest pause at sixteen times the first.
+const resendDoublingsMax = 4
 
 // onNack ends the campaign or the leadership: someone has a higher ballot.
 // "An acceptor ... should probably inform the proposer, who should then

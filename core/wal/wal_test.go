@@ -123,7 +123,7 @@ func TestBackground(t *testing.T) {
 			t.Fatal("the spare is gone")
 		}
 		before := log.Stats().Segments
-		grown := min(options.SegmentBytes, segmentGrowth*log.last().bytes)
+		grown := log.spare.bytes
 		for log.Stats().Segments == before {
 			_, err := log.Append([][]byte{payload}, nil)
 			must(t, err)
