@@ -282,6 +282,8 @@ func (d *daemon) observe(role paxos.Roles, events []paxos.Event) {
 			d.gateway.LeaderChanged()
 		case paxos.EventDropped:
 			level = slog.LevelDebug
+		case paxos.EventRefusing:
+			level = slog.LevelError
 		}
 		args := []any{"role", role.String()}
 		if !e.Ballot.IsZero() {

@@ -131,6 +131,7 @@ func (s *logStore) keep(out *paxos.Output) error {
 		// until it is started again from its log.
 		s.acceptor.Refuse(err.Error())
 		out.Messages = out.Messages[:0]
+		out.Events = append(out.Events, paxos.Event{Kind: paxos.EventRefusing, Reason: err.Error()})
 		return nil
 	}
 	if err != nil {

@@ -65,12 +65,13 @@ const (
 	EventLeaderLost
 	EventStuck // a learner asks for a slot to be opened again
 	EventDropped
+	EventRefusing // an acceptor stops voting, until its next start
 )
 
 func (k EventKind) String() string {
 	names := [...]string{
 		"", "canvassing", "campaigning", "leading", "resigned", "following", "leader lost",
-		"stuck", "dropped",
+		"stuck", "dropped", "acceptor refuses to vote",
 	}
 	return names[k]
 }

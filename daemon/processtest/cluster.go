@@ -29,8 +29,6 @@ type Options struct {
 	Requests string
 	// Unstarted leaves out the start of the daemons and the wait for a leader.
 	Unstarted bool
-	// Folder of the replica r5 instead of one beside the others, such as a small disk; "" for none.
-	Folder5 string
 }
 
 // Cluster is five daemons on this machine. Its methods are for the goroutine of the test; they end the test if the
@@ -99,15 +97,6 @@ func (c *Cluster) writeConfig(o Options, ports []int) {
 		c.t.Fatal(err)
 	}
 	c.Config = parsed
-	if o.Folder5 == "" {
-		return
-	}
-	if err := os.MkdirAll(c.Config.Storage.Dir, 0o700); err != nil {
-		c.t.Fatal(err)
-	}
-	if err := os.Symlink(o.Folder5, c.Config.ReplicaDir("r5")); err != nil {
-		c.t.Fatal(err)
-	}
 }
 
 func (c *Cluster) initialise() {
@@ -132,8 +121,11 @@ func (c *Cluster) launcher() {
 }
 
 // launch starts a command in the cluster's folder that dies with this process.
-func (c *Cluster) launch(command *exec.Cmd) error {
-	command.Dir, command.Env = c.Folder, environment()
+func (c *Cluster) launch(command *exec.Cmd) error { return c.launchIn(command, c.Folder) }
+
+// launchIn is launch in another folder, with more in the environment.
+func (c *Cluster) launchIn(command *exec.Cmd, folder string, more ...string) error {
+	command.Dir, command.Env = folder, append(environment(), more...)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	result := make(chan error, 1)
 	c.launches <- func() { result <- command.Start() }

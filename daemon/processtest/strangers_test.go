@@ -85,14 +85,14 @@ func TestStrangersAreToldAndHurtNobody(t *testing.T) {
 	before := c.Resident(id)
 	var waiting sync.WaitGroup
 	for _, s := range strangers() {
-		visit := func() {
-			s.visit(t, c, id, r.Client, protocol.Client)
-			s.visit(t, c, id, r.Peer, protocol.PeerConsensus)
-		}
+		client := func() { s.visit(t, c, id, r.Client, protocol.Client) }
+		peer := func() { s.visit(t, c, id, r.Peer, protocol.PeerConsensus) }
 		if s.hold {
-			waiting.Go(visit)
+			waiting.Go(client)
+			waiting.Go(peer)
 		} else {
-			visit()
+			client()
+			peer()
 		}
 	}
 	waiting.Wait()
@@ -196,6 +196,12 @@ func (s *stranger) frames(t *testing.T, conn net.Conn, kind protocol.Connection)
 	}
 	defer func() { _ = session.Close() }()
 	stream, err := session.Open(purpose)
+	if err == nil {
+		_, err = stream.Write(protocol.AppendFrame(nil, &protocol.Frame{Kind: protocol.KindPing, Request: 1}))
+	}
+	if err == nil {
+		_, err = stream.Next() // the answer: the stream is in use at the other side
+	}
 	if err == nil {
 		_, err = stream.Write(s.send)
 	}

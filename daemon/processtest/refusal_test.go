@@ -1,0 +1,352 @@
+package processtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"synod/protocol/client"
+)
+
+// victim is the replica that the tests of this file damage.
+const victim = "r5"
+
+// Exit codes of synodd.
+const (
+	exitUsage   = 2
+	exitDamaged = 3
+	exitInUse   = 4
+)
+
+// wantRefusal runs a daemon that must end at once, and wants exit code and words.
+func wantRefusal(t *testing.T, c *Cluster, code int, words []string, arguments ...string) {
+	t.Helper()
+	got, output := c.Run("synodd", arguments...)
+	if got != code || !hasAll(output, words) {
+		t.Errorf("synodd %s: exit code %d, want %d and %q:\n%s", strings.Join(arguments, " "), got, code, words, output)
+	}
+	if lines := strings.Count(strings.TrimSpace(output), "\n") + 1; lines > 3 {
+		t.Errorf("synodd %s: %d lines for one refusal:\n%s", strings.Join(arguments, " "), lines, output)
+	}
+}
+
+// atVictim are the arguments of the victim's daemon.
+func atVictim(c *Cluster) []string { return []string{"--config", c.ConfigFile, "--replica", victim} }
+
+func TestADaemonThatCannotStartSaysWhy(t *testing.T) {
+	c := NewCluster(t, Options{})
+	r5, _ := c.Config.Replica(victim)
+	wantRefusal(t, c, exitInUse, []string{
+		"data directory", filepath.Join("data", victim), fmt.Sprintf("in use by pid %d", c.PID(victim)), "stop that process",
+	}, atVictim(c)...)
+	if code := c.Terminate(victim); code != 0 {
+		t.Errorf("exit code %d after SIGTERM", code)
+	}
+	for _, address := range []string{r5.Client, r5.Peer} {
+		taken, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantRefusal(t, c, exitInUse, []string{address, "in use by another process", "change the address"}, atVictim(c)...)
+		_ = taken.Close() // nothing was accepted
+	}
+	wrong := filepath.Join(c.Folder, "wrong.toml")
+	text := replaced(t, c.ConfigFile, "segment =", "segmnt =")
+	write(t, wrong, text)
+	wantRefusal(t, c, exitUsage, []string{"wrong.toml:20:1", `"segmnt" in [storage]`, `did you mean "segment"?`},
+		"--config", wrong, "--replica", victim)
+
+	identity := filepath.Join(c.Config.ReplicaDir(victim), "identity.toml")
+	undo := moved(t, identity)
+	wantRefusal(t, c, exitUsage, []string{"no identity", filepath.Join("data", victim), "synodd init"}, atVictim(c)...)
+	undo()
+	undo = moved(t, c.Config.ReplicaDir(victim))
+	wantRefusal(t, c, exitUsage, []string{"no identity", filepath.Join("data", victim), "synodd init"}, atVictim(c)...)
+	undo()
+	wantRefusal(t, c, exitUsage, []string{"exists already", "nothing was changed"}, "init", "--config", c.ConfigFile)
+
+	original := replaced(t, identity, "", "")
+	write(t, identity, "cluster = 5\n")
+	wantRefusal(t, c, exitDamaged, []string{"identity is damaged", "identity.toml", "backup"}, atVictim(c)...)
+	write(t, identity, replaced(t, filepath.Join(c.Config.ReplicaDir("r1"), "identity.toml"), "", ""))
+	wantRefusal(t, c, exitDamaged, []string{"belongs to r1, not to r5"}, atVictim(c)...)
+	write(t, identity, original)
+	serveTogether(t, c, "r1")
+	c.Start(victim)
+	c.WaitCaughtUp(victim, Patience)
+	serveTogether(t, c, victim)
+}
+
+// damage is one way to lose what an acceptor has promised. It gives the way back.
+type damage struct {
+	name  string
+	words []string
+	do    func(t *testing.T, dir string, c *Cluster) (undo func())
+}
+
+func damages() []damage {
+	return []damage{
+		{"a wrong byte in the middle", []string{"log is damaged", ".segment", "offset", "expected", "refuses to vote"}, flip},
+		{"a missing segment", []string{"log is damaged", ".segment", "refuses to vote"}, func(t *testing.T, dir string, _ *Cluster) func() {
+			return moved(t, filepath.Join(dir, segments(t, dir)[1]))
+		}},
+		{"a log of another replica", []string{"log belongs to somebody else", "replica 1", "replica 5"}, func(
+			t *testing.T, dir string, c *Cluster,
+		) func() {
+			undo := moved(t, dir)
+			if err := os.CopyFS(dir, os.DirFS(filepath.Join(c.Config.ReplicaDir("r1"), "acceptor"))); err != nil {
+				t.Fatal(err)
+			}
+			return undo
+		}},
+		{"a lost log", []string{"log does not exist", "acceptor"}, func(t *testing.T, dir string, _ *Cluster) func() {
+			return moved(t, dir)
+		}},
+		{"a sync that once failed", []string{"log is poisoned"}, func(t *testing.T, dir string, _ *Cluster) func() {
+			marker := filepath.Join(dir, "POISONED")
+			write(t, marker, "log is poisoned: sync failed\n")
+			return func() { remove(t, marker) }
+		}},
+		{"a stranger's file", []string{"foreign file", "notes.txt", "move it away"}, func(t *testing.T, dir string, _ *Cluster) func() {
+			notes := filepath.Join(dir, "notes.txt")
+			write(t, notes, "hello")
+			return func() { remove(t, notes) }
+		}},
+	}
+}
+
+func TestAnAcceptorThatLostItsMemoryRefusesAndSaysWhy(t *testing.T) {
+	c := NewCluster(t, Options{})
+	fill(t, c, 10)
+	dir := filepath.Join(c.Config.ReplicaDir(victim), "acceptor")
+	load := c.StartLoad(LoadOptions{Clients: 8, Pause: 2 * time.Millisecond})
+	for _, d := range damages() {
+		load.AwaitWrites(50)
+		if code := c.Terminate(victim); code != 0 {
+			t.Errorf("%s: exit code %d after SIGTERM", d.name, code)
+		}
+		undo := d.do(t, dir, c)
+		behind := len(c.Output(victim))
+		c.Start(victim)
+		c.WaitOutput(victim, behind, append([]string{"level=ERROR", "acceptor refuses to vote"}, d.words...)...)
+		c.WaitOutput(victim, behind, "msg=ready")
+		c.WaitCaughtUp(victim, Patience)
+		status, err := c.Status(victim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if role := Role(status, "acceptor"); role.State != "refusing" || !hasAll(role.Cause, d.words) {
+			t.Errorf("%s: the acceptor is %s because of %q", d.name, role.State, role.Cause)
+		}
+		if code, output := c.Run("synod", "--config", c.ConfigFile, "status"); code != 0 || !strings.Contains(output, "refusing") {
+			t.Errorf("%s: synod status: exit code %d:\n%s", d.name, code, output)
+		}
+		serveTogether(t, c, victim) // its learner and its gateway go on
+		// Nothing was written over what is there: with the damage undone the acceptor has its memory back.
+		if code := c.Terminate(victim); code != 0 {
+			t.Errorf("%s: exit code %d after SIGTERM", d.name, code)
+		}
+		undo()
+		c.Start(victim)
+		c.WaitCaughtUp(victim, Patience)
+		if status, err = c.Status(victim); err != nil || Role(status, "acceptor").State != "normal" {
+			t.Errorf("%s undone: the acceptor is %+v, %v", d.name, status, err)
+		}
+	}
+	h := load.Stop()
+	h.Before += uint64(len(damages())) // updates of serveTogether
+	c.WaitEqual(Patience)
+	judge(t, c, h)
+}
+
+func TestAFullDiskStopsOneAcceptorOnly(t *testing.T) {
+	long(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a small disk; the log and the store have tests of their own with injected errors")
+	}
+	c := NewCluster(t, Options{Unstarted: true})
+	dir := c.Config.ReplicaDir(victim)
+	original := dir + ".original"
+	err := os.Rename(dir, original)
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=32m"); err != nil {
+		t.Skipf("cannot mount a small disk: %v; the log and the store have tests of their own with injected errors", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.CopyFS(dir, os.DirFS(original)); err != nil {
+		t.Fatal(err)
+	}
+	c.Start(c.Config.ReplicaIDs()...)
+	c.WaitLeader(Patience)
+	load := c.StartLoad(LoadOptions{Clients: 8, Pause: 2 * time.Millisecond})
+	fill(t, c, 40)
+	behindUpdates := uint64(40)
+	t.Log(c.describe())
+	line := c.WaitOutput(victim, 0, "level=ERROR", "acceptor refuses to vote", "no space")
+	t.Log(strings.TrimSpace(line))
+	load.AwaitWrites(200)
+	for _, id := range c.Config.ReplicaIDs()[:4] {
+		serveTogether(t, c, id)
+		behindUpdates++
+	}
+	status, err := c.Status(victim)
+	if err != nil {
+		t.Fatalf("the replica with the full disk does not answer: %v", err)
+	}
+	if role := Role(status, "acceptor"); role.State != "refusing" || !strings.Contains(role.Cause, "no space") {
+		t.Errorf("the acceptor with a full disk is %s because of %q", role.State, role.Cause)
+	}
+	// With space again, a restart brings it back.
+	c.Kill(victim)
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=512m"); err != nil {
+		t.Fatal(err)
+	}
+	c.Start(victim)
+	c.WaitCaughtUp(victim, Patience)
+	if status, err = c.Status(victim); err != nil || Role(status, "acceptor").State != "normal" {
+		t.Errorf("with space again the acceptor is %+v, %v", status, err)
+	}
+	serveTogether(t, c, victim)
+	h := load.Stop()
+	h.Before += behindUpdates + 1
+	c.WaitEqual(Patience)
+	judge(t, c, h)
+}
+
+// serveTogether puts through one replica and gets through all that run.
+func serveTogether(t *testing.T, c *Cluster, id string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	own := c.Client("")
+	defer func() { _ = own.Close() }() // Close only ends goroutines
+	info, err := own.Put(ctx, []byte("together"), []byte(id), client.At(id))
+	if err != nil {
+		t.Errorf("put at %s: %v", id, err)
+		return
+	}
+	for _, other := range c.Running() {
+		got, err := own.Get(ctx, []byte("together"), client.At(other))
+		if err != nil || got.Revision != info.Revision {
+			t.Errorf("get at %s after a put at %s: revision %d, want %d, %v", other, id, got.Revision, info.Revision, err)
+		}
+	}
+}
+
+// fill writes so many values of 900 KiB, so that logs have more segments than one.
+func fill(t *testing.T, c *Cluster, values int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
+	defer cancel()
+	own := c.Client("r1")
+	defer func() { _ = own.Close() }() // Close only ends goroutines
+	for i := range values {
+		if _, err := own.Put(ctx, fmt.Appendf(nil, "fill/%d", i), bytes.Repeat([]byte{byte(i)}, 900<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// segments lists the segments of an acceptor's log, the oldest first.
+func segments(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), ".segment") {
+			names = append(names, entry.Name())
+		}
+	}
+	if slices.Sort(names); len(names) < 3 {
+		t.Fatalf("only %d segments: nothing is in the middle", len(names))
+	}
+	return names
+}
+
+// flip changes one byte in the middle of a segment in the middle.
+func flip(t *testing.T, dir string, _ *Cluster) (undo func()) {
+	t.Helper()
+	path := filepath.Join(dir, segments(t, dir)[1])
+	turn := func() {
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = file.Close() }() // written below, or reported
+		info, err := file.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, at := make([]byte, 1), info.Size()/2
+		if _, err := file.ReadAt(one, at); err != nil {
+			t.Fatal(err)
+		}
+		one[0] ^= 0x10
+		if _, err := file.WriteAt(one, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn()
+	return turn
+}
+
+// moved takes a file or folder away, and gives the way back.
+func moved(t *testing.T, path string) (undo func()) {
+	t.Helper()
+	away := filepath.Join(filepath.Dir(filepath.Dir(path)), "away")
+	if err := os.Rename(path, away); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(away, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// replaced gives the text of a file with the first from as to.
+func replaced(t *testing.T, path, from, to string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Replace(string(text), from, to, 1)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
