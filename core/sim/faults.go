@@ -36,8 +36,8 @@ const (
 
 var faultNames = [faultKinds]string{
 	"role crash", "replica crash", "power loss", "blackout", "death in a file operation", "role pause",
-	"replica pause", "slow disk", "partition", "one-way cut", "loss", "delay", "starvation", "crash of a new leader", "false hint",
-	"clock jump", "rot", "bad disk", "full disk",
+	"replica pause", "slow disk", "partition", "one-way cut", "loss", "delay", "starvation",
+	"crash of a new leader", "false hint", "clock jump", "rot", "bad disk", "full disk",
 }
 
 func (k faultKind) String() string { return faultNames[k] }

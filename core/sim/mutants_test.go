@@ -47,7 +47,7 @@ func killings() []killing {
 		{id: mutant.M36, direct: gaps, why: "a learner that missed the Accept and holds the loser's entry"},
 		{id: mutant.M37},
 		{id: mutant.M39},
-		{id: mutant.M41, direct: unheardLeaders, why: "leaders that give up and campaign again without hearing a higher round"},
+		{id: mutant.M41, direct: unheardLeaders, why: "leaders that give up and campaign again, and hear of no other"},
 		{id: mutant.M42},
 		{id: mutant.M43},
 		{id: mutant.M44},

@@ -156,10 +156,11 @@ func TestAgreement(t *testing.T) {
 			proposes(high, 1, "b"), votes(2, high, 1), votes(3, high, 1)), "two chosen values"},
 		{"a vote for nothing", events(votes(1, low, 1)), "nobody proposed"},
 		{"taken without a majority", events(proposes(low, 1, "a"), votes(1, low, 1), takes(1, 1, "a")), "no majority"},
-		{"the same vote twice is no majority", events(
+		{"the same vote twice", events(
 			proposes(low, 1, "a"), votes(1, low, 1), votes(1, low, 1), takes(1, 1, "a")), "no majority"},
-		{"equal values in two ballots are no majority", events(
-			proposes(low, 1, "a"), votes(1, low, 1), proposes(high, 1, "a"), votes(2, high, 1), takes(1, 1, "a")), "no majority"},
+		{"equal values in two ballots", events(
+			proposes(low, 1, "a"), votes(1, low, 1),
+			proposes(high, 1, "a"), votes(2, high, 1), takes(1, 1, "a")), "no majority"},
 		{"the wrong value taken", events(
 			proposes(low, 1, "a"), votes(1, low, 1), votes(2, low, 1), takes(1, 1, "b")), "was chosen"},
 	})
@@ -186,13 +187,14 @@ func TestClaims(t *testing.T) {
 	phase1 := []Event{started(1, paxos.RoleProposer), prepares, promises(1, low), promises(2, low), proposes(low, 1, "a")}
 	chosen := append(phase1[:5:5], votes(1, low, 1), votes(2, low, 1))
 	ends := sent(1, paxos.RoleAcceptor, &paxos.Promise{Ballot: high, Chosen: 1, Parts: 1})
+	lowest := paxos.Ballot{Round: 1, Replica: 1, Run: 1}
 	makeIt := withLedger(func(l *Ledger) Watcher { return newClaims(l) })
 	expect(t, makeIt, []planted{
 		{"a true mark, run and end", events(append(chosen[:7:7], mark(1), tells(low), tells(high), ends)...), ""},
 		{"phase 1 with one promise", events(prepares, promises(1, low), proposes(low, 1, "a")), "1 acceptors have promised"},
 		{"a mark without votes", events(append(phase1[:5:5], votes(1, low, 1), mark(1))...), "no majority"},
 		{"a run without votes", events(append(phase1[:5:5], tells(low))...), "chosen is it false"},
-		{"a run of too low a ballot", events(append(chosen[:7:7], tells(paxos.Ballot{Round: 1, Replica: 1, Run: 1}))...), "chosen is it true"},
+		{"a run of too low a ballot", events(append(chosen[:7:7], tells(lowest))...), "chosen is it true"},
 		{"a false end", events(append(phase1[:5:5], ends)...), "is not"},
 		{"a ballot in two lives", events(append(phase1[:5:5], started(1, paxos.RoleProposer), prepares)...), "in its life 2"},
 		{"a ballot in two campaigns", events(append(phase1[:5:5], prepares)...), "has proposed before"},
@@ -466,7 +468,10 @@ func TestLinearizable(t *testing.T) {
 // TestPanel: the first violation stays, with the name of its watcher.
 func TestPanel(t *testing.T) {
 	p := New(Options{Replicas: 3, ServeMax: Second, PendingMax: Second, LeadersMax: 1})
-	for _, e := range []Event{promises(1, low), promises(2, low), proposes(low, 1, "a"), proposes(low, 1, "b"), votes(1, high, 1)} {
+	list := []Event{
+		promises(1, low), promises(2, low), proposes(low, 1, "a"), proposes(low, 1, "b"), votes(1, high, 1),
+	}
+	for _, e := range list {
 		p.Watch(&e)
 	}
 	p.Finish()
