@@ -58,14 +58,14 @@ func peerVectors() []vector {
 	}
 	round := paxos.ReadRound{Run: 0xfeed, Counter: 200}
 	messages := []paxos.Message{
-		&paxos.Forward{Commands: [][]byte{[]byte("one"), []byte("two")}},
+		&paxos.Forward{Commands: [][]byte{[]byte("one"), []byte("two")}, Relayed: true},
 		&paxos.Canvass{Attempt: 3},
 		&paxos.CanvassReply{Attempt: 3, Granted: true, Leader: ballot, Highest: 301, Applied: 9},
 		&paxos.Heartbeat{Ballot: ballot, Sequence: 4, First: 5, Chosen: 900},
 		&paxos.HeartbeatReply{Ballot: ballot, Sequence: 4, Applied: 899},
 		&paxos.Prepare{Ballot: ballot, From: 10},
 		&paxos.Promise{
-			Ballot: ballot, From: 9, Vector: incarnations, Floor: 2, Chosen: 8, Part: 0, Parts: 2, Entries: entries,
+			Ballot: ballot, From: 9, Vector: incarnations, Floor: 2, Chosen: 8, Part: 1, Parts: 2, Entries: entries,
 		},
 		&paxos.Nack{Ballot: older, Promised: ballot},
 		&paxos.Accept{Ballot: ballot, Slot: 10, Value: entries[1].Value},
@@ -238,6 +238,19 @@ func TestGolden(t *testing.T) {
 		}
 		if err != nil || !reflect.DeepEqual(message, v.message) {
 			t.Errorf("%s: decoded to\n%+v, %v, want\n%+v", v.name, message, err, v.message)
+		}
+	}
+}
+
+// TestGoldenPeerMessagesLeaveNothingZero: a field that is zero here would not be
+// missed if the wire forgot it.
+func TestGoldenPeerMessagesLeaveNothingZero(t *testing.T) {
+	for _, v := range peerVectors() {
+		message := reflect.ValueOf(v.message.(paxos.Envelope).Message).Elem()
+		for i := range message.NumField() {
+			if message.Field(i).IsZero() {
+				t.Errorf("%s: %s is zero", v.name, message.Type().Field(i).Name)
+			}
 		}
 	}
 }

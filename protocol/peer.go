@@ -57,7 +57,7 @@ func AppendEnvelope(dst []byte, e *paxos.Envelope) []byte {
 func appendMessage(dst []byte, message paxos.Message) []byte {
 	switch m := message.(type) {
 	case *paxos.Forward:
-		return appendCommands(dst, m.Commands)
+		return appendBool(appendCommands(dst, m.Commands), m.Relayed)
 	case *paxos.Canvass:
 		return binary.AppendUvarint(dst, m.Attempt)
 	case *paxos.CanvassReply:
@@ -184,7 +184,7 @@ func DecodeEnvelope(f Frame) (paxos.Envelope, error) {
 func (d *decoder) message(kind paxos.Kind) paxos.Message {
 	switch kind {
 	case paxos.KindForward:
-		return &paxos.Forward{Commands: d.commands()}
+		return &paxos.Forward{Commands: d.commands(), Relayed: d.boolean()}
 	case paxos.KindCanvass:
 		return &paxos.Canvass{Attempt: d.uvarint()}
 	case paxos.KindCanvassReply:

@@ -296,33 +296,3 @@ func (p *Proposer) onLinkDown(m *LinkDown, out *Output) {
 	p.deadline = p.now + 1 + p.draw(6)
 	out.Events = append(out.Events, Event{Kind: EventLeaderLost, Ballot: p.leader, Reason: "connection lost"})
 }
-
-// onPropose passes commands of the own gateway to whoever leads.
-//
-// PUT 3/8 the leader gives the commands that wait a slot in [Proposer.Settle]. Next: the acceptors' onAccept.
-func (p *Proposer) onPropose(e *Envelope, m *Propose, out *Output) {
-	if e.From.Replica != p.cfg.Self {
-		return
-	}
-	switch {
-	case p.state == Leading:
-		p.enqueue(m.Commands)
-	case p.hearsLeader():
-		p.send(out, Address{p.leader.Replica, RoleProposer}, &Forward{Commands: m.Commands})
-	case p.relay != 0 && p.now-p.relayHeard < 2*uint64(p.electionTicks):
-		p.send(out, Address{p.relay, RoleProposer}, &Forward{Commands: m.Commands})
-	}
-	// Otherwise they are dropped: the gateway owns the retry.
-}
-
-// onForward takes another replica's commands. One hop more is allowed, for
-// those who cannot hear the leader that we hear.
-func (p *Proposer) onForward(m *Forward, out *Output) {
-	switch {
-	case p.state == Leading:
-		p.enqueue(m.Commands)
-	case p.hearsLeader() && !m.Relayed:
-		relayed := &Forward{Commands: m.Commands, Relayed: true}
-		p.send(out, Address{p.leader.Replica, RoleProposer}, relayed)
-	}
-}

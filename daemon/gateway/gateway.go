@@ -252,9 +252,11 @@ func (g *Gateway) propose(commands [][]byte) {
 	if leader == paxos.Everyone || leader == g.options.Identity.Replica {
 		return
 	}
-	e := g.envelope(paxos.RoleProposer, &paxos.Forward{Commands: commands})
-	e.To.Replica = leader
-	g.options.Replica.Forward(e)
+	for _, m := range paxos.CutForward(commands, false) {
+		e := g.envelope(paxos.RoleProposer, m)
+		e.To.Replica = leader
+		g.options.Replica.Forward(e)
+	}
 }
 
 func (g *Gateway) envelope(to paxos.Roles, message paxos.Message) paxos.Envelope {
