@@ -113,3 +113,11 @@ func (s *source) imports() map[string]ast.Node {
 	}
 	return found
 }
+
+// mustExist fails unless a file or a folder of the repository exists.
+func mustExist(t *testing.T, document, name string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+		t.Errorf("%s points to %s, which is not there", document, name)
+	}
+}
