@@ -105,6 +105,9 @@ type Gateway struct {
 	state   state
 	scans   chan scanJob
 	scanned sync.WaitGroup
+	// scansEnded: scans is closed. Guarded by scansMu, which senders hold.
+	scansMu    sync.Mutex
+	scansEnded bool
 
 	mu       sync.Mutex // guards what follows
 	waiters  *session.Waiters[handle]
@@ -346,7 +349,10 @@ func (g *Gateway) Close() {
 	g.front.close()
 	close(g.stop)
 	g.clock.Wait()
+	g.scansMu.Lock()
+	g.scansEnded = true
 	close(g.scans)
+	g.scansMu.Unlock()
 	g.scanned.Wait()
 }
 

@@ -252,11 +252,25 @@ func (g *Gateway) startScan(c *conn, machine *kv.Machine, r read) {
 		return
 	}
 	g.state.views.Add(1)
-	select {
-	case g.scans <- scanJob{c, r, view}:
-	default:
+	if failure := g.queueScan(scanJob{c, r, view}); failure != nil {
 		g.endView(view)
-		c.failRead(&r, g.overloaded("scans"))
+		c.failRead(&r, failure)
+	}
+}
+
+// queueScan hands a scan to the workers, or says why not. The learner outlives
+// the workers when the daemon stops.
+func (g *Gateway) queueScan(job scanJob) *protocol.Error {
+	g.scansMu.Lock()
+	defer g.scansMu.Unlock()
+	if g.scansEnded {
+		return g.ready()
+	}
+	select {
+	case g.scans <- job:
+		return nil
+	default:
+		return g.overloaded("scans")
 	}
 }
 
