@@ -23,6 +23,8 @@ func CutForward(commands [][]byte, relayed bool) []*Forward {
 }
 
 // onPropose passes commands of the own gateway to whoever leads.
+//
+// PUT 3/8 the leader gives the commands that wait a slot in [Proposer.Settle]. Next: the acceptors' onAccept.
 func (p *Proposer) onPropose(e *Envelope, m *Propose, out *Output) {
 	if e.From.Replica != p.cfg.Self {
 		return
