@@ -50,6 +50,9 @@ type Cluster struct {
 // At the end of the test every process is killed; the folder is removed if the test passed.
 func NewCluster(t testing.TB, o Options) *Cluster {
 	t.Helper()
+	if err := lookAtSources(); err != nil {
+		t.Fatal(err)
+	}
 	folder, err := os.MkdirTemp("", "synod-ordeal-")
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,9 @@ func TestTwoKilledUnderLoad(t *testing.T) {
 		c.Kill(first)
 		load.Run(watchGap)
 		end := load.Now()
+		if next := c.Leader(); next == first {
+			t.Errorf("%s leads, although it was killed", next)
+		}
 		second := c.Running()[round%4]
 		secondKilled := load.Now()
 		c.Kill(second)

@@ -3,6 +3,7 @@ package processtest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,27 @@ func BuildPrograms() (remove func() error, err error) {
 
 // Program is the path of a built program, "synodd" or "synod".
 func Program(name string) string { return filepath.Join(os.Getenv(programsEnvironment), name) }
+
+// lookAtSources makes `go test` see that these tests depend on all sources. Otherwise it would take the result of a test
+// of older programs for this one's.
+func lookAtSources() error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != root && entry.Name()[0] == '.':
+			return filepath.SkipDir
+		case entry.IsDir() || filepath.Ext(path) != ".go" && filepath.Ext(path) != ".synod":
+			return nil
+		}
+		_, err = os.Stat(path) // go test takes notice
+		return err
+	})
+}
 
 // moduleRoot is the folder of go.mod, above the working folder.
 func moduleRoot() (string, error) {

@@ -11,6 +11,7 @@ const leaderMax = 3 * time.Second
 
 func TestAllKilledAtOnceUnderLoad(t *testing.T) {
 	c := NewCluster(t, Options{})
+	var all []*History
 	for round := range pick(1, 5, 20) {
 		load := c.StartLoad(LoadOptions{Clients: 32, Impatient: 8})
 		load.AwaitWrites(int64(500 + 700*(round%4)))
@@ -22,6 +23,10 @@ func TestAllKilledAtOnceUnderLoad(t *testing.T) {
 		load.AwaitWrites(200)
 		h := load.Stop()
 		c.WaitEqual(Patience)
+		judge(t, c, h)
+		all = append(all, h)
+	}
+	for _, h := range all { // what an early load wrote is there after all later deaths
 		judge(t, c, h)
 	}
 }
