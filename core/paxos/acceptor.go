@@ -203,7 +203,10 @@ func (a *Acceptor) onPrepare(e *Envelope, m *Prepare, out *Output) {
 	if a.cfg.Mutant.Has(mutant.M4) && m.Ballot.Round == a.promised.Round {
 		a.promised = m.Ballot
 	}
-	if m.Ballot.Less(a.promised) || m.Ballot.IsZero() {
+	if !m.Ballot.plausible(a.promised.Round) {
+		return
+	}
+	if m.Ballot.Less(a.promised) {
 		a.nack(e, m.Ballot, out)
 		return
 	}
@@ -257,7 +260,7 @@ func (a *Acceptor) onAccept(e *Envelope, m *Accept, out *Output) {
 		a.nack(e, m.Ballot, out)
 		return
 	}
-	if m.Slot == 0 || m.Slot > a.highest+slotsAheadMax || m.Ballot.IsZero() {
+	if m.Slot == 0 || m.Slot > a.highest+slotsAheadMax || !m.Ballot.plausible(a.promised.Round) {
 		return
 	}
 	repeated := false

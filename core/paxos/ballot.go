@@ -52,6 +52,21 @@ func (b Ballot) Less(o Ballot) bool { return b.Compare(o) < 0 }
 // IsZero reports whether b is the ballot below all ballots, which nobody owns.
 func (b Ballot) IsZero() bool { return b == Ballot{} }
 
+// roundsAheadMax bounds how far above all known rounds a new one may be. Whoever
+// was away for years is not that far behind; and beyond the last round nobody could
+// outbid anybody any more, so one damaged or forged number would end the cluster.
+const roundsAheadMax = 1 << 32
+
+// plausible reports whether a proposer may have made the ballot, when round is the
+// highest that was known before.
+func (b Ballot) plausible(round uint64) bool {
+	return b.Replica != Everyone && b.Run != 0 && plausibleRound(b.Round, round)
+}
+
+func plausibleRound(round, known uint64) bool {
+	return round <= known || round-known <= roundsAheadMax
+}
+
 // String prints round and replica, for people: "12.r4". The run is left out;
 // [Ballot.Long] has it.
 func (b Ballot) String() string {

@@ -1,6 +1,7 @@
 package paxos
 
 import (
+	"math"
 	"slices"
 	"testing"
 )
@@ -101,5 +102,27 @@ func TestSlotsKeepTheirPlaces(t *testing.T) {
 	}
 	if got := table.next(1<<20 + 1); got <= 1<<20 {
 		t.Errorf("beyond the last vote there is slot %d", got)
+	}
+}
+
+// TestNobodyTakesTheLastRound: one message with a round that nobody can outbid must
+// not end the cluster, neither at an acceptor, who would remember it for ever, nor
+// at a proposer, whose next round would begin at zero again.
+func TestNobodyTakesTheLastRound(t *testing.T) {
+	last := Ballot{Round: math.MaxUint64, Replica: 3, Run: 33}
+	a := newTestAcceptor(1, 3)
+	step(a, from(3, RoleProposer, &Prepare{Ballot: last, From: 1}))
+	step(a, from(3, RoleProposer, &Accept{Ballot: last, Slot: 1}))
+	if a.Promised() == last {
+		t.Error("an acceptor promises the last round")
+	}
+	p, ballot := newTestProposer(3, ProposerOptions{})
+	step(p, from(2, RoleAcceptor, &Nack{Ballot: ballot, Promised: last}))
+	step(p, from(2, RoleProposer, &CanvassReply{Highest: math.MaxUint64, Leader: last}))
+	step(p, from(3, RoleProposer, &Heartbeat{Ballot: last}))
+	var out Output
+	p.campaign(1, &out)
+	if !ballot.Less(p.ballot) || p.ballot.Round > 2+roundsAheadMax {
+		t.Errorf("after %v it campaigns with %v", ballot, p.ballot)
 	}
 }

@@ -161,7 +161,8 @@ func (p *Proposer) onCanvass(e *Envelope, m *Canvass, out *Output) {
 }
 
 func (p *Proposer) onCanvassReply(e *Envelope, m *CanvassReply, out *Output) {
-	p.round = max(p.round, m.Highest, m.Leader.Round)
+	p.sawRound(m.Highest)
+	p.sawRound(m.Leader.Round)
 	if p.state != Canvassing || m.Attempt != p.attempt {
 		return
 	}
@@ -257,7 +258,10 @@ func (p *Proposer) keepLeading(out *Output) {
 }
 
 func (p *Proposer) onHeartbeat(e *Envelope, m *Heartbeat, out *Output) {
-	p.round = max(p.round, m.Ballot.Round)
+	if !m.Ballot.plausible(p.round) {
+		return
+	}
+	p.sawRound(m.Ballot.Round)
 	if e.From.Replica == p.cfg.Self {
 		return
 	}

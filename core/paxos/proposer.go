@@ -235,6 +235,13 @@ func (p *Proposer) campaign(from Slot, out *Output) {
 	p.send(out, Address{Everyone, RoleAcceptor}, &Prepare{Ballot: p.ballot, From: p.from})
 }
 
+// sawRound makes the next campaign go above a round that somebody has used.
+func (p *Proposer) sawRound(round uint64) {
+	if plausibleRound(round, p.round) {
+		p.round = max(p.round, round)
+	}
+}
+
 // resendPrepare asks those again that have not answered, or whose answers do
 // not fit together.
 func (p *Proposer) resendPrepare(out *Output) {
@@ -447,7 +454,7 @@ const resendDoublingsMax = 4
 // "An acceptor ... should probably inform the proposer, who should then
 // abandon its proposal" (section 2.4).
 func (p *Proposer) onNack(e *Envelope, m *Nack, out *Output) {
-	p.round = max(p.round, m.Promised.Round)
+	p.sawRound(m.Promised.Round)
 	if p.state >= Preparing && m.Ballot == p.ballot && p.ballot.Less(m.Promised) {
 		p.resign(fmt.Sprintf("%s has promised %s", e.From.Replica, m.Promised), out)
 	}
