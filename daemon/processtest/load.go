@@ -21,6 +21,8 @@ type LoadOptions struct {
 	Seed    uint64        // of keys and kinds; default drawn
 	// Impatient of the Clients make one attempt for each operation, so that many outcomes stay unknown.
 	Impatient int
+	// Stale makes all reads answer with what the replica has, which is wrong: for tests of the verdict.
+	Stale bool
 	// Pinned clients, beside the others, read only, and only at this replica, with one attempt of a short time.
 	Pinned   int
 	PinnedAt string
@@ -227,6 +229,9 @@ func (w *worker) do(o *Operation) {
 	// Not the load's context: its end lets operations end in their own time.
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	if w.load.options.Stale && o.Kind == Get {
+		options = append(options, client.Stale())
+	}
 	var info client.Info
 	var err error
 	o.Call = w.load.Now()
