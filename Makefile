@@ -10,7 +10,7 @@ export CGO_ENABLED = 0
 SOURCES := $(shell find core protocol daemon console -name '*.go' -o -name '*.synod') go.mod go.sum
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fmt sim soak fuzz bench check golden clean
+.PHONY: help build run test processes race lint fmt sim soak fuzz bench check golden clean
 
 help: ## this list
 	@echo "make TARGET [SEED=n] [RUNS=n] [T=30s]"
@@ -27,8 +27,11 @@ bin/synodd: $(SOURCES)
 run: build ## five replicas on this machine: with the screen on a terminal, else with the shipped batch
 	@if [ -t 0 ] && [ -t 1 ]; then exec bin/synod up; else exec bin/synod up --demo --random-ports --logs logs; fi
 
-test: ## all tests
-	$(GO) test ./...
+test: ## all tests, with short counts
+	$(GO) test -short ./...
+
+processes: ## real processes killed, halted and restarted under load
+	$(GO) test -count=1 -timeout 20m ./daemon/processtest
 
 race: export CGO_ENABLED = 1
 race: ## the tests again under the race detector, short
@@ -56,7 +59,7 @@ fuzz: ## every fuzz target for T each
 		for target in $$(grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $$package | sed 's/^func //' | sort -u); do \
 			if ! grep -ql "^func $$target(" $$package/*_test.go; then continue; fi; \
 			echo "== $$package $$target"; \
-			$(GO) test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(T); \
+			$(GO) test ./$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $(T) -fuzzminimizetime 10x; \
 		done; \
 	done
 
@@ -64,7 +67,7 @@ bench: build ## put and get rates of a cluster that is started for it
 	bin/synod bench --local --mix put --clients 256
 	bin/synod bench --local --mix get --clients 256
 
-check: lint test race sim ## what a change must pass
+check: lint test processes race sim ## what a change must pass
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 
