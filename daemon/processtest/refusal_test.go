@@ -98,6 +98,10 @@ func damages() []damage {
 		{"a missing segment", []string{"log is damaged", ".segment", "refuses to vote"}, func(t *testing.T, dir string, _ *Cluster) func() {
 			return moved(t, filepath.Join(dir, segments(t, dir)[1]))
 		}},
+		{"the newest segment missing", []string{"log is damaged", ".segment", "refuses to vote"}, func(t *testing.T, dir string, _ *Cluster) func() {
+			names := segments(t, dir)
+			return moved(t, filepath.Join(dir, names[len(names)-1]))
+		}},
 		{"a log of another replica", []string{"log belongs to somebody else", "replica 1", "replica 5"}, func(
 			t *testing.T, dir string, c *Cluster,
 		) func() {
@@ -163,6 +167,38 @@ func TestAnAcceptorThatLostItsMemoryRefusesAndSaysWhy(t *testing.T) {
 	}
 	h := load.Stop()
 	h.Before += uint64(len(damages())) // updates of serveTogether
+	c.WaitEqual(Patience)
+	judge(t, c, h)
+}
+
+func TestACopyOfAReplicaIsKeptOut(t *testing.T) {
+	long(t)
+	c := NewCluster(t, Options{})
+	load := c.StartLoad(LoadOptions{Clients: 8, Pause: 2 * time.Millisecond})
+	load.AwaitWrites(100)
+	// The same replica on other ports, from a copy of its folder, as a restored machine might be.
+	copied := filepath.Join(c.Folder, "copied")
+	if err := os.CopyFS(filepath.Join(copied, "r1"), os.DirFS(c.Config.ReplicaDir("r1"))); err != nil {
+		t.Fatal(err)
+	}
+	ports, guard, err := reservePorts(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = guard.Close() }() // nothing was accepted
+	r1, _ := c.Config.Replica("r1")
+	text := replaced(t, c.ConfigFile, c.Config.Storage.Dir, copied)
+	text = strings.Replace(text, r1.Client, loopback(ports[0]), 1)
+	text = strings.Replace(text, r1.Peer, loopback(ports[1]), 1)
+	text = strings.Replace(text, c.Config.Log.Dir, copied, 1)
+	file := filepath.Join(c.Folder, "copied.toml")
+	write(t, file, text)
+	c.start("copy", "--config", file, "--replica", "r1")
+	c.WaitOutput("copy", 0, "link refused by the other replica", "another process runs as r1", "stop one of them")
+	c.WaitOutput("r2", 0, "link refused here", "peer=r1", "another process runs as r1")
+	load.AwaitWrites(200)
+	c.Kill("copy")
+	h := load.Stop()
 	c.WaitEqual(Patience)
 	judge(t, c, h)
 }
