@@ -19,7 +19,7 @@ func TestMutantsDieInTheWorld(t *testing.T) {
 	}
 	for _, id := range mutants {
 		t.Run(string(id), func(t *testing.T) {
-			last := worlds(t, 20_000)
+			last := worlds(t, 60_000)
 			for seed := uint64(1); seed <= last; seed++ {
 				if err := newWorld(seed, mutant.Of(id)).run(stepsPerWorld); err != nil {
 					t.Logf("dies in world %d: %v", seed, err)

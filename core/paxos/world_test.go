@@ -257,6 +257,9 @@ func (w *world) crash() {
 		i := w.random.IntN(len(w.proposers))
 		w.note("r%d.proposer restarts", i+1)
 		w.startProposer(i)
+		if w.random.IntN(2) == 0 {
+			w.campaign(i) // before it hears which rounds it used in its last life
+		}
 	case 3:
 		i := w.random.IntN(len(w.learners))
 		w.note("r%d.learner restarts", i+1)
