@@ -14,7 +14,9 @@ type WaitersOptions struct {
 	CountMax int
 	// BytesMax is how many bytes their commands have together.
 	BytesMax int
-	// RetryMillis is how long after its last sending a command is sent again.
+	// RetryMillis is how long after its first sending a command is sent again. The
+	// pause doubles with every further sending, three times at most: a cluster that
+	// is slow because it has much to do must not get it all again and again.
 	RetryMillis int64
 }
 
@@ -40,9 +42,10 @@ type Request[H any] struct {
 type Waiters[H any] struct {
 	options WaitersOptions
 	byKey   map[Key]*waiter[H]
-	// retries are all waiters, the one to send again first in front. The interval
-	// is the same for all, so whoever is sent goes to the end.
-	retries list[H]
+	// retries are all waiters, by how often they were sent again. The pause is the
+	// same for all of a list, so whoever joins one goes to its end, and the one to
+	// send again first stands in front.
+	retries [retryLevels]list[H]
 	wheel   wheel[H]
 	count   int
 	bytes   int
@@ -51,6 +54,9 @@ type Waiters[H any] struct {
 	spareTickets *ticket[H]
 }
 
+// retryLevels is how many different pauses there are between two sendings.
+const retryLevels = 4
+
 // waiter is one command that is under way, with all who wait for it.
 type waiter[H any] struct {
 	key     Key
@@ -58,6 +64,7 @@ type waiter[H any] struct {
 	digest  uint64
 	// retryMillis is when to send the command again.
 	retryMillis    int64
+	level          int // of the list that it stands in
 	previous, next *waiter[H]
 	// tickets are those who wait; the first one registered stands last.
 	tickets *ticket[H]
@@ -107,7 +114,7 @@ func (w *Waiters[H]) Register(nowMillis int64, r Request[H]) (joined bool, err e
 		known.key, known.command, known.digest = r.Key, r.Command, r.Digest
 		known.retryMillis = nowMillis + w.options.RetryMillis
 		w.byKey[r.Key] = known
-		w.retries.push(known)
+		w.retries[0].push(known)
 		w.bytes += len(r.Command)
 	default:
 		joined = true
@@ -144,31 +151,52 @@ func (w *Waiters[H]) Applied(r Result, handles []H) []H {
 // caller's to send, not to change, and valid until the next call of any method.
 func (w *Waiters[H]) Retry(nowMillis int64, limit int, commands [][]byte) [][]byte {
 	for ; limit > 0; limit-- {
-		first := w.retries.first
+		first := w.firstRetry()
 		if first == nil || first.retryMillis > nowMillis {
 			break
 		}
-		w.retries.remove(first)
-		first.retryMillis = nowMillis + w.options.RetryMillis
-		w.retries.push(first)
+		w.retries[first.level].remove(first)
+		first.level = min(first.level+1, retryLevels-1)
+		first.retryMillis = nowMillis + w.options.RetryMillis<<first.level
+		w.retries[first.level].push(first)
 		commands = append(commands, first.command)
 	}
 	return commands
 }
 
-// RetryAll makes all commands due, as after a change of leader.
-func (w *Waiters[H]) RetryAll(nowMillis int64) {
-	for waiting := w.retries.first; waiting != nil; waiting = waiting.next {
-		waiting.retryMillis = min(waiting.retryMillis, nowMillis)
+// firstRetry is the waiter to send again first, nil if none waits.
+func (w *Waiters[H]) firstRetry() *waiter[H] {
+	var first *waiter[H]
+	for i := range w.retries {
+		if next := w.retries[i].first; next != nil && (first == nil || next.retryMillis < first.retryMillis) {
+			first = next
+		}
 	}
+	return first
+}
+
+// RetryAll makes all commands due, as after a change of leader, which may have taken
+// all that were on their way with it. Their pauses begin anew.
+func (w *Waiters[H]) RetryAll(nowMillis int64) {
+	var all list[H]
+	for {
+		first := w.firstRetry()
+		if first == nil {
+			break
+		}
+		w.retries[first.level].remove(first)
+		first.level, first.retryMillis = 0, min(first.retryMillis, nowMillis)
+		all.push(first)
+	}
+	w.retries[0] = all
 }
 
 // NextRetry is when the next command is due; ok is false if none waits.
 func (w *Waiters[H]) NextRetry() (millis int64, ok bool) {
-	if w.retries.first == nil {
-		return 0, false
+	if first := w.firstRetry(); first != nil {
+		return first.retryMillis, true
 	}
-	return w.retries.first.retryMillis, true
+	return 0, false
 }
 
 // Expire appends the handles whose deadline has come to handles and forgets them.
@@ -209,7 +237,7 @@ func (w *Waiters[H]) takeWaiter() *waiter[H] {
 
 func (w *Waiters[H]) freeWaiter(done *waiter[H]) {
 	delete(w.byKey, done.key)
-	w.retries.remove(done)
+	w.retries[done.level].remove(done)
 	w.bytes -= len(done.command)
 	*done = waiter[H]{next: w.spareWaiters}
 	w.spareWaiters = done

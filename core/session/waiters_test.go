@@ -42,7 +42,7 @@ func TestWaitersAnswerRetryAndExpire(t *testing.T) {
 	if due := w.Retry(1500, 2, nil); fmt.Sprintf("%s", due) != "[command 3]" {
 		t.Errorf("due next: %s", due)
 	}
-	if next, ok := w.NextRetry(); next != 2000 || !ok {
+	if next, ok := w.NextRetry(); next != 2500 || !ok {
 		t.Errorf("next retry at %d, %v", next, ok)
 	}
 	w.RetryAll(1600)
@@ -59,7 +59,7 @@ func TestWaitersAnswerRetryAndExpire(t *testing.T) {
 		t.Errorf("expired %v", handles)
 	}
 	// The one who joined waits on, and its command is still sent again.
-	if due := w.Retry(2100, 10, nil); fmt.Sprintf("%s", due) != "[command 2 command 3]" {
+	if due := w.Retry(2600, 10, nil); fmt.Sprintf("%s", due) != "[command 2 command 3]" {
 		t.Errorf("due after one of two expired: %s", due)
 	}
 	if handles := w.Expire(2002, nil); !slices.Equal(handles, []int{3}) {
@@ -108,7 +108,7 @@ func TestOpensWaitByToken(t *testing.T) {
 func TestWaitersModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		t.Repeat(rapid.StateMachineActions(&waitersModel{
-			w: newWaiters(50, 10_000), retry: map[uint64]int64{},
+			w: newWaiters(50, 10_000), retry: map[uint64]int64{}, pauses: map[uint64]int64{},
 			now: int64(rapid.IntRange(0, 100_000).Draw(t, "start")),
 		}))
 	})
@@ -121,6 +121,7 @@ type waitersModel struct {
 	list []waiting
 	// retry is when each sequence's command is due.
 	retry   map[uint64]int64
+	pauses  map[uint64]int64 // the last one of each
 	now     int64
 	handles int
 }
@@ -167,7 +168,7 @@ func (m *waitersModel) Register(t *rapid.T) {
 	}
 	m.list = append(m.list, waiting{s, m.handles, deadline})
 	if !known {
-		m.retry[s] = m.now + 500
+		m.retry[s], m.pauses[s] = m.now+500, 500
 	}
 }
 
@@ -191,7 +192,8 @@ func (m *waitersModel) Retry(t *rapid.T) {
 	for s, due := range m.retry {
 		if due <= m.now {
 			want = append(want, fmt.Sprintf("command %d", s))
-			m.retry[s] = m.now + 500
+			m.pauses[s] = min(2*m.pauses[s], 4000)
+			m.retry[s] = m.now + m.pauses[s]
 		}
 	}
 	for _, c := range m.w.Retry(m.now, 100, nil) {
@@ -207,7 +209,7 @@ func (m *waitersModel) Retry(t *rapid.T) {
 func (m *waitersModel) Leader(*rapid.T) {
 	m.w.RetryAll(m.now)
 	for s := range m.retry {
-		m.retry[s] = min(m.retry[s], m.now)
+		m.retry[s], m.pauses[s] = min(m.retry[s], m.now), 500
 	}
 }
 
