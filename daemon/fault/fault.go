@@ -123,9 +123,17 @@ func (c *Controller) expire(a *active) {
 		return // healed by somebody else, meanwhile
 	}
 	if err := c.healLocked(a, "its time was over"); err != nil {
-		c.options.Logger.Error("fault does not heal", "role", a.Role, "fault", a.Kind, "error", err)
+		c.options.Logger.Error("fault does not heal, it is tried again", "role", a.Role, "fault", a.Kind,
+			"pause_ms", healAgain.Milliseconds(), "error", err)
+		a.Until = time.Now().Add(healAgain)
+		a.timer = time.AfterFunc(healAgain, func() { c.expire(a) })
+		c.active[a.Role] = a
 	}
 }
+
+// healAgain is the pause after which a role that did not start, for want of space
+// or of file descriptors, is started once more: it was down only for its fault.
+const healAgain = time.Second
 
 // Resume ends the pause of a role.
 func (c *Controller) Resume(role paxos.Roles, owner string) error {
@@ -182,11 +190,13 @@ func (c *Controller) Restart(role paxos.Roles, owner string) error {
 	}
 	c.dropLocked(role)
 	cause := "restart by " + owner
-	if err := c.options.Host.Crash(role, cause); err != nil {
-		return err
-	}
+	crashed := c.options.Host.Crash(role, cause)
 	c.options.Logger.Warn("role restarts", "role", role, "owner", owner)
-	return c.options.Host.Start(role, cause)
+	// A role that could not be started the last time is down without a fault.
+	if err := c.options.Host.Start(role, cause); err != nil {
+		return errors.Join(crashed, err)
+	}
+	return nil
 }
 
 // Active lists the faults: those of proposer, acceptor, learner, in this order.

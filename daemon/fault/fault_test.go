@@ -18,13 +18,23 @@ type fakeHost struct {
 	paused  map[paxos.Roles]bool
 	crashes int
 	starts  int
+	broken  bool // no role starts
 }
 
 func newHost() *fakeHost {
 	return &fakeHost{down: map[paxos.Roles]bool{}, paused: map[paxos.Roles]bool{}}
 }
 
-var errState = errors.New("wrong state")
+var (
+	errState  = errors.New("wrong state")
+	errBroken = errors.New("too many open files")
+)
+
+func (h *fakeHost) setBroken(broken bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken = broken
+}
 
 // count adds to a counter.
 func (h *fakeHost) count(counter *int) {
@@ -57,6 +67,12 @@ func (h *fakeHost) Crash(role paxos.Roles, _ string) error {
 
 func (h *fakeHost) Start(role paxos.Roles, _ string) error {
 	h.count(&h.starts)
+	h.mu.Lock()
+	broken := h.broken
+	h.mu.Unlock()
+	if broken {
+		return errBroken
+	}
 	return h.set(h.down, role, false)
 }
 func (h *fakeHost) Pause(role paxos.Roles, _ string) error  { return h.set(h.paused, role, true) }
@@ -166,6 +182,32 @@ func TestChaosCrashesAndHealsAndSpareWhatAnOperatorHolds(t *testing.T) {
 		}
 		if len(c.Active()) != 0 || host.down[paxos.RoleAcceptor] {
 			t.Error("a fault of the schedule outlived it")
+		}
+	})
+}
+
+// TestARoleThatDoesNotStartIsStartedAgain: by its fault's time as by an operator.
+func TestARoleThatDoesNotStartIsStartedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, host := newController(true)
+		host.setBroken(true)
+		if err := c.Inject(crash("a"), time.Second); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		host.setBroken(false)
+		time.Sleep(2 * healAgain)
+		synctest.Wait()
+		if host.down[paxos.RoleAcceptor] || len(c.Active()) != 0 {
+			t.Errorf("down %v, faults %v", host.down, c.Active())
+		}
+		host.setBroken(true)
+		if err := c.Restart(paxos.RoleAcceptor, "a"); !errors.Is(err, errBroken) {
+			t.Errorf("a restart that fails: %v", err)
+		}
+		host.setBroken(false)
+		if err := c.Restart(paxos.RoleAcceptor, "a"); err != nil || host.down[paxos.RoleAcceptor] {
+			t.Errorf("a restart of a role that is down without a fault: %v", err)
 		}
 	})
 }
