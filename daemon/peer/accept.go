@@ -37,7 +37,7 @@ func (l *Links) Serve(listener net.Listener) error {
 
 // enter starts the goroutine of a connection, unless the links are closed.
 func (l *Links) enter(conn net.Conn) bool {
-	if !l.guard(conn) {
+	if !l.guard(conn, time.Now()) {
 		return false
 	}
 	l.mu.Lock()

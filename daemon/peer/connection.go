@@ -73,7 +73,7 @@ func (l *Links) greet(k *link, address string, kind protocol.Connection) (*proto
 	if err != nil {
 		return nil, protocol.Welcome{}, err
 	}
-	if !l.guard(conn) {
+	if !l.guard(conn, time.Time{}) {
 		_ = conn.Close()
 		return nil, protocol.Welcome{}, protocol.ErrSessionClosed
 	}
@@ -106,18 +106,34 @@ func (l *Links) sessionOptions(peer paxos.ReplicaID, kind protocol.Connection) p
 	return options
 }
 
-// guard notes a connection whose preface is under way, so that Close can cut it.
-func (l *Links) guard(conn net.Conn) bool {
+// guard notes a connection whose preface is under way, so that Close can cut it. Of
+// those that came in, strangeMax are let wait; one more cuts the oldest, because who
+// belongs here says so at once, and strangers that say nothing must not keep it out.
+func (l *Links) guard(conn net.Conn, since time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(l.strange) >= strangeMax {
+	if l.closed {
 		return false
 	}
-	l.strange[conn] = struct{}{}
+	l.strange[conn] = since
+	var oldest net.Conn
+	waiting := 0
+	for c, at := range l.strange {
+		if at.IsZero() {
+			continue
+		}
+		if waiting++; oldest == nil || at.Before(l.strange[oldest]) {
+			oldest = c
+		}
+	}
+	if waiting > strangeMax {
+		delete(l.strange, oldest)
+		_ = oldest.Close()
+	}
 	return true
 }
 
-// strangeMax bounds the connections whose preface is under way.
+// strangeMax bounds the connections that came in and whose preface is under way.
 const strangeMax = 64
 
 func (l *Links) unguard(conn net.Conn) {

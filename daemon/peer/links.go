@@ -66,10 +66,10 @@ type Links struct {
 	mu      sync.Mutex
 	closed  bool
 	doors   []net.Listener
-	strange map[net.Conn]struct{} // connections whose preface is under way
-	told    map[string]struct{}   // refusals that were logged
-	lines   *rate.Limiter         // of lines about strangers
-	silent  uint64                // such lines not written since the last one; guarded by mu
+	strange map[net.Conn]time.Time // connections whose preface is under way, since when; zero for those dialled here
+	told    map[string]struct{}    // refusals that were logged
+	lines   *rate.Limiter          // of lines about strangers
+	silent  uint64                 // such lines not written since the last one; guarded by mu
 }
 
 // Lines about strangers a second, and at once.
@@ -100,7 +100,7 @@ type link struct {
 func New(options Options) *Links {
 	l := &Links{
 		options: options, start: time.Now(),
-		strange: map[net.Conn]struct{}{}, told: map[string]struct{}{},
+		strange: map[net.Conn]time.Time{}, told: map[string]struct{}{},
 		lines: rate.NewLimiter(linesPerSecond, linesAtOnce),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

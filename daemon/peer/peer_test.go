@@ -318,3 +318,42 @@ func TestNonsenseOnThePortIsToldWithItsAddress(t *testing.T) {
 		t.Error("not counted")
 	}
 }
+
+// TestSilentStrangersKeepNobodyOut: as many as may wait hold the port of both and
+// say nothing; the replicas find each other all the same.
+func TestSilentStrangersKeepNobodyOut(t *testing.T) {
+	w := newNetwork(t, 2)
+	two := w.start(2, nil)
+	one := w.start(1, nil)
+	one.connected(1)
+	for range strangeMax {
+		for _, address := range w.addresses {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+	}
+	for _, n := range []*node{one, two} {
+		n.until("strangers at the door", func() bool {
+			n.links.mu.Lock()
+			defer n.links.mu.Unlock()
+			return len(n.links.strange) == strangeMax
+		})
+	}
+	begin := time.Now()
+	two.links.links[1].mu.Lock()
+	session := two.links.links[1].current.session
+	two.links.links[1].mu.Unlock()
+	_ = session.Close()
+	<-one.downs
+	one.connected(1)
+	two.connected(1)
+	one.links.mu.Lock()
+	left := len(one.links.strange)
+	one.links.mu.Unlock()
+	if left < strangeMax/2 {
+		t.Skipf("the strangers had left when the link came back, after %v", time.Since(begin))
+	}
+}
