@@ -140,7 +140,8 @@ func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "SYNOD_") })
 }
 
-// Run runs a program, "synodd" or "synod", to its end and gives its exit code and all it wrote. Standard input is empty.
+// Run runs a program, "synodd" or "synod", to its end and gives its exit code and all it wrote. Its standard input is
+// empty.
 func (c *Cluster) Run(program string, arguments ...string) (code int, output string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*Patience)

@@ -53,7 +53,8 @@ func chaos(t *testing.T, c *Cluster, on bool) {
 	}
 }
 
-// serves puts and gets through every replica at once, and wants all answers in time. It gives the number of its updates.
+// serves puts and gets through every replica at once, and wants all answers in time. It gives the number of its
+// updates.
 func serves(t *testing.T, c *Cluster) (updates uint64) {
 	t.Helper()
 	begin := time.Now()

@@ -259,7 +259,9 @@ func (o *Operation) judge(info client.Info, err error) {
 	}
 	var failure *client.Error
 	if !errors.As(err, &failure) {
-		failure = &client.Error{Code: protocol.CodeInternal, Outcome: client.Unknown, Text: "no error of the client: " + err.Error()}
+		failure = &client.Error{
+			Code: protocol.CodeInternal, Outcome: client.Unknown, Text: "no error of the client: " + err.Error(),
+		}
 	}
 	o.Outcome, o.Replica, o.Code, o.Text = NotSent, failure.Replica, failure.Code, failure.Error()
 	if failure.Outcome != client.NotSent {

@@ -181,7 +181,8 @@ func (c *Cluster) Output(id string) string {
 	return string(text)
 }
 
-// WaitOutput waits until a replica's output behind the given length holds all the words on one line, and gives the line.
+// WaitOutput waits until a replica's output behind the given length holds all the words on one line, and gives the
+// line.
 func (c *Cluster) WaitOutput(id string, behind int, words ...string) string {
 	c.t.Helper()
 	line, found := c.findOutput(id, behind, words)

@@ -41,8 +41,8 @@ func BuildPrograms() (remove func() error, err error) {
 // Program is the path of a built program, "synodd" or "synod".
 func Program(name string) string { return filepath.Join(os.Getenv(programsEnvironment), name) }
 
-// lookAtSources makes `go test` see that these tests depend on all sources. Otherwise it would take the result of a test
-// of older programs for this one's.
+// lookAtSources makes `go test` see that these tests depend on all sources. Otherwise it would take the result of a
+// test of older programs for this one's.
 func lookAtSources() error {
 	root, err := moduleRoot()
 	if err != nil {

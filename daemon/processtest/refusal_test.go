@@ -93,12 +93,13 @@ type damage struct {
 }
 
 func damages() []damage {
+	missing := []string{"log is damaged", ".segment", "refuses to vote"}
 	return []damage{
 		{"a wrong byte in the middle", []string{"log is damaged", ".segment", "offset", "expected", "refuses to vote"}, flip},
-		{"a missing segment", []string{"log is damaged", ".segment", "refuses to vote"}, func(t *testing.T, dir string, _ *Cluster) func() {
+		{"a missing segment", missing, func(t *testing.T, dir string, _ *Cluster) func() {
 			return moved(t, filepath.Join(dir, segments(t, dir)[1]))
 		}},
-		{"the newest segment missing", []string{"log is damaged", ".segment", "refuses to vote"}, func(t *testing.T, dir string, _ *Cluster) func() {
+		{"the newest segment missing", missing, func(t *testing.T, dir string, _ *Cluster) func() {
 			names := segments(t, dir)
 			return moved(t, filepath.Join(dir, names[len(names)-1]))
 		}},
@@ -119,7 +120,9 @@ func damages() []damage {
 			write(t, marker, "log is poisoned: sync failed\n")
 			return func() { remove(t, marker) }
 		}},
-		{"a stranger's file", []string{"foreign file", "notes.txt", "move it away"}, func(t *testing.T, dir string, _ *Cluster) func() {
+		{"a stranger's file", []string{"foreign file", "notes.txt", "move it away"}, func(
+			t *testing.T, dir string, _ *Cluster,
+		) func() {
 			notes := filepath.Join(dir, "notes.txt")
 			write(t, notes, "hello")
 			return func() { remove(t, notes) }
@@ -150,7 +153,8 @@ func TestAnAcceptorThatLostItsMemoryRefusesAndSaysWhy(t *testing.T) {
 		if role := Role(status, "acceptor"); role.State != "refusing" || !hasAll(role.Cause, d.words) {
 			t.Errorf("%s: the acceptor is %s because of %q", d.name, role.State, role.Cause)
 		}
-		if code, output := c.Run("synod", "--config", c.ConfigFile, "status"); code != 0 || !strings.Contains(output, "refusing") {
+		code, output := c.Run("synod", "--config", c.ConfigFile, "status")
+		if code != 0 || !strings.Contains(output, "refusing") {
 			t.Errorf("%s: synod status: exit code %d:\n%s", d.name, code, output)
 		}
 		serveTogether(t, c, victim) // its learner and its gateway go on

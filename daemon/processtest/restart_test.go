@@ -18,8 +18,12 @@ func TestAllKilledAtOnceUnderLoad(t *testing.T) {
 		c.Kill(c.Config.ReplicaIDs()...)
 		begin := time.Now()
 		c.Start(c.Config.ReplicaIDs()...)
-		leader, _ := c.WaitLeader(leaderMax)
-		t.Logf("round %d: leader %s after %v", round+1, leader, time.Since(begin).Round(time.Millisecond))
+		leader, _ := c.WaitLeader(Patience)
+		took := time.Since(begin)
+		t.Logf("round %d: leader %s after %v", round+1, leader, took.Round(time.Millisecond))
+		if took > leaderMax {
+			t.Fatalf("no leader for %v after a restart, allowed are %v", took, leaderMax)
+		}
 		load.AwaitWrites(200)
 		h := load.Stop()
 		c.WaitEqual(Patience)

@@ -48,12 +48,18 @@ func strangers() []stranger {
 	damaged[len(damaged)-1]++
 	noise := []byte("\x00\xff\x1b[31m\x07" + strings.Repeat("\xa5\x5a", 200))
 	return []stranger{
-		{name: "another protocol", send: []byte("GET / HTTP/1.1\r\n\r\n"), words: []string{closed, "no preface", "GET ", "length"}},
+		{
+			name: "another protocol", send: []byte("GET / HTTP/1.1\r\n\r\n"),
+			words: []string{closed, "no preface", "GET ", "length"},
+		},
 		{name: "noise", send: noise, words: []string{closed, "no preface", "length"}},
 		{name: "a preface cut off", send: preface[:20], words: []string{closed, "length 51, 20 bytes arrived"}},
 		{name: "a preface that claims 65535 bytes", send: []byte("SYND\xff\xff"), words: []string{closed, "length 65535"}},
 		{name: "a preface with a wrong checksum", send: wrongSum, words: []string{closed, "checksum", "length 51"}},
-		{name: "a half-open handshake", send: []byte("SY"), hold: true, words: []string{closed, "2 bytes arrived", "timeout"}},
+		{
+			name: "a half-open handshake", send: []byte("SY"), hold: true,
+			words: []string{closed, "2 bytes arrived", "timeout"},
+		},
 		{name: "noise after the handshake", greet: true, send: noise, words: []string{closed, "length"}},
 		{
 			name: "a frame that claims 4 GiB", greet: true, mux: true, send: frameOf(0xffffffff, 0x103),

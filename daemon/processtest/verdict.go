@@ -39,7 +39,8 @@ func (p *problems) err() error {
 // nothing executed twice, nothing executed that was said to be not sent; revisions follow real time; and each key is
 // linearizable.
 func (h *History) Check() error {
-	return errors.Join(h.checkEnds(), h.checkValues(), h.checkOrder(), h.checkLost(), h.checkCount(), h.checkLinearizable())
+	return errors.Join(
+		h.checkEnds(), h.checkValues(), h.checkOrder(), h.checkLost(), h.checkCount(), h.checkLinearizable())
 }
 
 // checkEnds looks at times and errors.
@@ -109,7 +110,7 @@ func (h *History) checkOrder() error {
 			updates = append(updates, o)
 		}
 	}
-	byReturn := slices.SortedFunc(slices.Values(updates), func(a, b *Operation) int { return cmp.Compare(a.Return, b.Return) })
+	byReturn := byEnd(updates)
 	var highest *Operation
 	next := 0
 	for _, o := range updates { // by call
@@ -138,7 +139,7 @@ func (h *History) checkLost() error {
 	var p problems
 	for _, operations := range h.byKey() {
 		newest := &Operation{}
-		ended := slices.SortedFunc(slices.Values(operations), func(a, b *Operation) int { return cmp.Compare(a.Return, b.Return) })
+		ended := byEnd(operations)
 		next := 0
 		for _, o := range operations {
 			for ; next < len(ended) && ended[next].Return < o.Call; next++ {
@@ -160,7 +161,8 @@ func (h *History) checkLost() error {
 // deleted reports whether a delete may explain that a read did not find what was there.
 func deleted(operations []*Operation, newest, read *Operation) bool {
 	return slices.ContainsFunc(operations, func(o *Operation) bool {
-		return o.Kind == Delete && o.Call < read.Return && (o.Outcome == Unknown || o.Outcome == Done && o.Revision > newest.Revision)
+		later := o.Outcome == Unknown || o.Outcome == Done && o.Revision > newest.Revision
+		return o.Kind == Delete && o.Call < read.Return && later
 	})
 }
 
@@ -179,10 +181,17 @@ func (h *History) checkCount() error {
 	executed := int(h.After - h.Before - 1)
 	unknown := h.Unknowns() + h.UnknownBefore
 	if executed < acknowledged || executed > acknowledged+unknown {
-		return fmt.Errorf("%d updates were executed from revision %d to %d, but %d were acknowledged and %d have an unknown outcome",
+		return fmt.Errorf("%d updates were executed from revision %d to %d, but %d were acknowledged and %d are unknown",
 			executed, h.Before, h.After, acknowledged, unknown)
 	}
 	return nil
+}
+
+// byEnd gives the operations in the order in which they returned.
+func byEnd(operations []*Operation) []*Operation {
+	ended := slices.Clone(operations)
+	slices.SortFunc(ended, func(a, b *Operation) int { return cmp.Compare(a.Return, b.Return) })
+	return ended
 }
 
 // byKey splits the operations, those of a key by call.

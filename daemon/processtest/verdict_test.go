@@ -41,7 +41,8 @@ func TestTheVerdictFindsWhatIsWrong(t *testing.T) {
 		name, words string
 		history     *History
 	}{
-		{"right", "", sequence(put("a", 1), get("a", 1), put("b", 2), get("b", 2), Operation{Kind: Delete, Revision: 3}, get("", 0))},
+		{"right", "", sequence(
+			put("a", 1), get("a", 1), put("b", 2), get("b", 2), Operation{Kind: Delete, Revision: 3}, get("", 0))},
 		{"unknown and never seen", "", sequence(put("a", 1), lost, get("a", 1), put("b", 2), get("b", 2))},
 		{"unknown and seen late", "", sequence(put("a", 1), lost, get("a", 1), get("u", 2), put("b", 3))},
 		{"unknown and seen, then gone", "lost or stale", sequence(put("a", 1), lost, get("u", 2), get("a", 1))},
@@ -55,7 +56,8 @@ func TestTheVerdictFindsWhatIsWrong(t *testing.T) {
 		{"stale", "lost or stale", sequence(put("a", 1), put("b", 2), get("a", 1))},
 		{"twice", "executed twice", sequence(put("a", 1), get("a", 1), put("b", 2), get("a", 3))},
 		{"invented", "nobody wrote", sequence(put("a", 1), get("z", 2))},
-		{"not sent but executed", "though not sent", sequence(Operation{Kind: Put, Value: "a", Outcome: NotSent}, get("a", 1))},
+		{"not sent but executed", "though not sent", sequence(
+			Operation{Kind: Put, Value: "a", Outcome: NotSent}, get("a", 1))},
 		{"order", "out of order", sequence(put("a", 2), put("b", 1))},
 		{"one revision twice", "of two updates", sequence(put("a", 1), put("b", 1))},
 		{"late", "late:", sequence(Operation{Kind: Put, Value: "a", Revision: 1, Return: 10 * time.Second})},
