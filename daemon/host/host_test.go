@@ -217,6 +217,35 @@ func TestCrashedRoleIsDownUntilStarted(t *testing.T) {
 	})
 }
 
+// TestANewLifeGetsNothingMeantForTheOld: what waited when a role crashed, and what
+// came while it was down, is gone, as when a process dies.
+func TestANewLifeGetsNothingMeantForTheOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		if err := w.host.Pause(paxos.RoleAcceptor, "test"); err != nil {
+			t.Fatal(err)
+		}
+		w.host.Receive([]paxos.Envelope{to(self, paxos.RoleAcceptor, &paxos.Prepare{})})
+		time.Sleep(100 * time.Millisecond)
+		if waiting := w.host.Status()[1].Waiting; waiting != 1 {
+			t.Fatalf("%d messages wait, want 1", waiting)
+		}
+		if err := w.host.Crash(paxos.RoleAcceptor, "test"); err != nil {
+			t.Fatal(err)
+		}
+		w.host.Receive([]paxos.Envelope{to(self, paxos.RoleAcceptor, &paxos.Accept{})})
+		time.Sleep(100 * time.Millisecond)
+		if err := w.host.Start(paxos.RoleAcceptor, "test"); err != nil {
+			t.Fatal(err)
+		}
+		w.host.Receive([]paxos.Envelope{to(self, paxos.RoleAcceptor, &paxos.Fetch{})})
+		synctest.Wait()
+		if kinds, _ := w.agents[1].got(); len(kinds) != 1 || kinds[0] != paxos.KindFetch {
+			t.Errorf("the new acceptor got %v", kinds)
+		}
+	})
+}
+
 func TestPausedRoleTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
