@@ -85,6 +85,7 @@ func (m *Machine) update(c *Command, index uint32) session.Result {
 	}
 	known.acknowledge(u.Low)
 	digest := c.Digest()
+	result.Digest = digest
 	at, found := known.find(u.Sequence)
 	if m.options.Mutant.Has(mutant.M43) {
 		at, found, digest = known.findLast(u.Sequence)

@@ -89,6 +89,9 @@ type Result struct {
 	Index uint32
 	// Revision is the revision that the update gave to its key.
 	Revision uint64
+	// Digest is that of the command that this is the result of (kv.Command.Digest); 0
+	// if it was refused before anybody looked at it.
+	Digest uint64
 }
 
 // Key is the key under which the command's asker waits.

@@ -128,10 +128,11 @@ func (w *Waiters[H]) Register(nowMillis int64, r Request[H]) (joined bool, err e
 }
 
 // Applied takes the result of an applied command and appends the handles that
-// wait for it to handles.
+// wait for it to handles. Whoever waits for another command under the same session
+// and sequence waits on, for the conflict that is to come.
 func (w *Waiters[H]) Applied(r Result, handles []H) []H {
 	known := w.byKey[r.Key()]
-	if known == nil {
+	if known == nil || r.Digest != 0 && known.digest != 0 && r.Digest != known.digest {
 		return handles
 	}
 	for t := known.tickets; t != nil; {

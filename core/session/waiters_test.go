@@ -104,6 +104,29 @@ func TestOpensWaitByToken(t *testing.T) {
 	}
 }
 
+// TestAnotherCommandsResultAnswersNobody: a client gave up an update and, against
+// the rules, sent another one under its sequence. When the first is applied after
+// all, the second must not take its result for its own.
+func TestAnotherCommandsResultAnswersNobody(t *testing.T) {
+	w := newWaiters(10, 1000)
+	second := request(1, 2, 5000)
+	second.Digest = 22
+	if _, err := w.Register(0, second); err != nil {
+		t.Fatal(err)
+	}
+	of := func(digest uint64, status session.Status) session.Result {
+		r := result(first, 1, status)
+		r.Digest = digest
+		return r
+	}
+	if got := w.Applied(of(11, session.OK), nil); len(got) != 0 {
+		t.Errorf("the first command's result answers %v", got)
+	}
+	if got := w.Applied(of(22, session.Conflict), nil); !slices.Equal(got, []int{2}) {
+		t.Errorf("its own result answers %v", got)
+	}
+}
+
 // TestWaitersModel holds the table against a plain list.
 func TestWaitersModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
