@@ -68,7 +68,7 @@ type Executor struct {
 	mutex       sync.Mutex // guards what follows, and makes calls of the Writer come one at a time
 	summary     Summary
 	sequence    int
-	lastUnknown string // id of the last update with unknown outcome; empty if it has none
+	lastUnknown doubt // empty if there is none
 }
 
 // runner runs one verb. It returns false to end the run.

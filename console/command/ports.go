@@ -63,7 +63,7 @@ const (
 	Put    Operation = "put"
 	Delete Operation = "del"
 	Scan   Operation = "scan"
-	Retry  Operation = "retry" // the update with the id RequestID once more; applied at most once
+	Retry  Operation = "retry" // the update that ended with Failed once more; applied at most once
 )
 
 // Request is one request to the store.
@@ -76,7 +76,8 @@ type Request struct {
 	After     []byte // of a Scan: only keys behind this one
 	Limit     int    // of a Scan: pairs at most
 	Values    bool   // of a Scan: with values
-	RequestID string // of a Retry
+	RequestID string // of a Retry: that of the update
+	Failed    error  // of a Retry: Err of the Reply whose outcome is unknown
 }
 
 // Pair is one row of a scan.
@@ -95,10 +96,10 @@ type Reply struct {
 	Slot      uint64 // of an update: where it was chosen
 	Revision  uint64 // of the key's last change
 	Applied   uint64 // of a read: the slot up to which the answer is
-	RequestID string // for the log and for a Retry
+	RequestID string // for the log; a Retry keeps that of its update
 	Failure   Failure
 	Outcome   Outcome
-	Err       error // says more about the failure; nil without one
+	Err       error // says more about the failure, and is what a Retry needs; nil without a failure
 	Latency   time.Duration
 }
 

@@ -50,14 +50,20 @@ func (e *Executor) scan(ctx context.Context, f *frame, c *call) bool {
 
 func (e *Executor) retry(ctx context.Context, f *frame, c *call) bool {
 	e.mutex.Lock()
-	id := e.lastUnknown
+	last := e.lastUnknown
 	e.mutex.Unlock()
-	if id == "" {
+	if last.id == "" {
 		e.usage(Problem{At: c.at, Text: "nothing to retry: no update of this run has an unknown outcome and an id to repeat it"})
 		f.failed, f.last = true, nil
 		return true
 	}
-	return e.data(ctx, f, c, Request{Operation: Retry, RequestID: id})
+	return e.data(ctx, f, c, Request{Operation: Retry, RequestID: last.id, Failed: last.err})
+}
+
+// doubt is the last update with unknown outcome.
+type doubt struct {
+	id  string
+	err error
 }
 
 func (f *frame) stale(c *call) bool { return c.option("read", f.read) == "stale" }
@@ -262,10 +268,10 @@ func (e *Executor) count(result Result) {
 	case reply.Outcome == Unknown && update:
 		e.summary.Unknown++
 		if reply.RequestID != "" {
-			e.lastUnknown = reply.RequestID
+			e.lastUnknown = doubt{id: reply.RequestID, err: reply.Err}
 		}
-	case result.Request.Operation == Retry && reply.Failure == "" && e.lastUnknown == result.Request.RequestID:
-		e.lastUnknown = ""
+	case result.Request.Operation == Retry && reply.Failure == "" && e.lastUnknown.id == result.Request.RequestID:
+		e.lastUnknown = doubt{}
 	}
 }
 

@@ -75,7 +75,8 @@ func dataVerbs() []Verb {
 			Name: "retry", Group: Data, Help: "send the last update with unknown outcome again, same id",
 			Targets: []string{"one"}, Options: []Parameter{timeoutOption},
 			Long: "The id makes replicas apply the update at most once, however often and wherever it is retried. Its\n" +
-				"answer tells whether the update took effect.",
+				"answer is that of its only execution. When the update's session has expired meanwhile its outcome\n" +
+				"stays unknown for ever.",
 			Examples: []string{"retry", "retry @r2 timeout=5s"},
 		},
 	}

@@ -77,7 +77,7 @@ func (c *Cluster) Do(ctx context.Context, request command.Request) command.Reply
 	case command.Scan:
 		err = c.scan(ctx, request, options, &reply)
 	case command.Retry:
-		return c.refused(reply, errors.New("the request is not kept any more; read the key to see what became of it"))
+		err = c.retry(ctx, request, options, &reply)
 	default:
 		panic("feed: unknown operation " + request.Operation)
 	}
@@ -118,6 +118,20 @@ func (c *Cluster) update(
 	}
 	take(reply, info)
 	reply.Applied = 0 // of an update the slot says it all
+	return nil
+}
+
+// retry asks for the outcome of an update, under the id that the update had.
+func (c *Cluster) retry(
+	ctx context.Context, r command.Request, options []client.CallOption, reply *command.Reply,
+) error {
+	reply.RequestID = r.RequestID
+	info, err := c.client.Retry(ctx, r.Failed, options...)
+	if err != nil {
+		return err
+	}
+	take(reply, info)
+	reply.Applied = 0
 	return nil
 }
 

@@ -148,11 +148,16 @@ func (c *Client) wait(ctx context.Context, call *call, conn *connection) *failur
 		}
 	}
 	left := &gone{operation: call.operation, request: call.request, lane: call.lane, ticket: call.ticket}
+	if call.updates() {
+		if left.fate = call.fate; left.fate == nil {
+			left.fate = &fate{}
+		}
+	}
 	if !conn.withdraw(call, left) {
 		<-call.done
 		return c.judge(call) // it came in the very last moment
 	}
-	call.handed = true
+	call.handed, call.fate = true, left.fate // now that no connection holds the call
 	return f
 }
 
@@ -297,6 +302,9 @@ func (c *Client) failed(call *call, f *failure) error {
 	}
 	if call.handed {
 		e.Outcome = Unknown
+		if call.updates() {
+			e.update = c.unsettled(call)
+		}
 	}
 	if errors.Is(e.cause, errPatience) {
 		e.cause = context.DeadlineExceeded

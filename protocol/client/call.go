@@ -34,8 +34,12 @@ type call struct {
 	attempts int
 	// handed: an attempt was handed to a connection and may have been executed.
 	handed bool
-	id     uint64 // request id of the last attempt
-	link   *link  // of the last attempt
+	// fate gets what late answers tell; nil until an attempt was given up.
+	fate    *fate
+	update  *unsettled // what a Retry sends again; nil for a first call
+	replica string     // whose late answer is the answer; else empty
+	id      uint64     // request id of the last attempt
+	link    *link      // of the last attempt
 
 	// The answer of the last attempt.
 	answer answer

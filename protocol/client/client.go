@@ -169,14 +169,7 @@ func (c *Client) update(ctx context.Context, name string, key, value []byte, opt
 		return Info{}, err
 	}
 	call.key, call.value = key, value
-	err := c.do(ctx, call)
-	c.lanes.leave(call)
-	if err != nil {
-		return Info{}, err
-	}
-	info, updated := call.info(), &call.answer.updated
-	info.Slot, info.Revision, info.Applied = updated.Slot, updated.Revision, updated.Applied
-	return info, nil
+	return c.finish(ctx, call)
 }
 
 func (c *Client) begin(name string, request protocol.Kind, options []CallOption) *call {
@@ -214,7 +207,11 @@ func (c *Client) openSession(ctx context.Context, token session.Token) (session.
 }
 
 func (c *call) info() Info {
-	return Info{Replica: c.link.endpoint.Replica, Latency: time.Since(c.started), Attempts: c.attempts}
+	replica := c.replica
+	if replica == "" {
+		replica = c.link.name()
+	}
+	return Info{Replica: replica, Latency: time.Since(c.started), Attempts: c.attempts}
 }
 
 // find gives the index of a replica's link, -1 if there is none.

@@ -49,6 +49,7 @@ type gone struct {
 	request   protocol.Kind
 	lane      *lane
 	ticket    session.Ticket
+	fate      *fate // of an update
 }
 
 var (
@@ -218,7 +219,7 @@ func (c *connection) one(f protocol.Frame) error {
 			return err
 		}
 		c.release(number)
-		c.settle(call.lane, call.ticket, &call.answer)
+		c.settle(call.lane, call.ticket, call.fate, &call.answer)
 		call.done <- struct{}{}
 	case p.gone != nil:
 		left := p.gone
@@ -231,7 +232,7 @@ func (c *connection) one(f protocol.Frame) error {
 		if err := a.take(f); err != nil {
 			return err
 		}
-		c.settle(left.lane, left.ticket, &a)
+		c.settle(left.lane, left.ticket, left.fate, &a)
 		c.link.client.reportLate(c.link, left, &a)
 	default:
 		return c.stray(f)
@@ -249,17 +250,17 @@ func (c *connection) stray(f protocol.Frame) error {
 	return fmt.Errorf("%w: %s on a client's stream", protocol.ErrMalformed, f.Kind)
 }
 
-// settle tells the session what became of an update.
-func (c *connection) settle(n *lane, ticket session.Ticket, a *answer) {
+// settle tells the session what became of an update, and those who gave it up.
+func (c *connection) settle(n *lane, ticket session.Ticket, f *fate, a *answer) {
 	if n == nil {
 		return
 	}
-	if a.kind == protocol.KindUpdated {
-		c.link.client.lanes.result(n, ticket, session.OK)
-	} else if a.refusal != nil {
-		if status, ok := statusOf(a.refusal); ok {
-			c.link.client.lanes.result(n, ticket, status)
-		}
+	status, ok := session.OK, a.kind == protocol.KindUpdated
+	if a.refusal != nil {
+		status, ok = statusOf(a.refusal)
+	}
+	if ok {
+		c.link.client.lanes.result(n, ticket, status, f, c.link.endpoint.Replica, a)
 	}
 }
 

@@ -18,7 +18,7 @@
 // replica, until the context ends; a context without a deadline gets two
 // seconds. What is left are failures of type [*Error]. Its Outcome is the thing
 // to look at: NotSent means that an update was not executed and will not be,
-// Unknown that it may have been, or may yet be.
+// Unknown that it may have been, or may yet be; [Client.Retry] then asks again.
 //
 // Reads are linearizable unless [Stale] is given.
 //

@@ -42,7 +42,8 @@ type Outcome uint8
 const (
 	// NotSent: an update was not executed and never will be.
 	NotSent Outcome = iota
-	// Unknown: an update was executed once, or not, or may yet be.
+	// Unknown: an update was executed once, or not, or may yet be. [Client.Retry]
+	// finds out.
 	Unknown
 	// Done: executed. Errors do not have it; late answers do.
 	Done
@@ -67,6 +68,8 @@ type Error struct {
 	// Retry says what could still be done; the client has done what it may.
 	Retry protocol.Retry
 	cause error
+	// update is there if Outcome is Unknown: see [Client.Retry].
+	update *unsettled
 }
 
 func (e *Error) Error() string {

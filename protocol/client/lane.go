@@ -163,10 +163,14 @@ func (l *lanes) sending(c *call) session.Outcome {
 }
 
 // result settles an update in its session. A session that has ended is of no
-// interest any more: the answer is a fact all the same.
-func (l *lanes) result(n *lane, ticket session.Ticket, status session.Status) {
+// interest any more: the answer is a fact all the same. Who gave the update up
+// finds it in its fate, if that is not nil.
+func (l *lanes) result(n *lane, ticket session.Ticket, status session.Status, f *fate, replica string, a *answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if f != nil {
+		f.learn(replica, a)
+	}
 	if n.ended == nil {
 		n.sequencer.Result(session.Result{Session: ticket.Session, Sequence: ticket.Sequence, Status: status})
 	}
