@@ -410,3 +410,19 @@ func TestHeartbeatMarksItsOwnBallot(t *testing.T) {
 		t.Errorf("a batch without a tick beats %s", got)
 	}
 }
+
+// TestVotesAreForOneSlot: the place of a slot in the window is used again, and the
+// votes for the slot before must not count for the next: one vote of three would
+// make it chosen, and the leader's mark would have all learners believe so.
+func TestVotesAreForOneSlot(t *testing.T) {
+	p := leadingProposer(t, ProposerOptions{WindowMax: 1})
+	for s := Slot(1); s <= 3; s++ {
+		step(p, from(1, RoleGateway, &Propose{Commands: [][]byte{[]byte("x")}}))
+		if step(p, accepted(1, p.ballot, s, s)); p.base != s {
+			t.Fatalf("one vote of three for slot %d made all below %d chosen", s, p.base)
+		}
+		if step(p, accepted(2, p.ballot, s, s)); p.base != s+1 {
+			t.Fatalf("two votes of three for slot %d left it open", s)
+		}
+	}
+}
