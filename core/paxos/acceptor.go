@@ -2,6 +2,7 @@ package paxos
 
 import (
 	"fmt"
+	"slices"
 
 	"synod/core/mutant"
 )
@@ -57,6 +58,14 @@ type Acceptor struct {
 	voted []pendingVote
 	// told collects this batch's new runs for one record.
 	told []ChosenRun
+	// answered are the Prepares that this batch has answered.
+	answered []prepared
+}
+
+// prepared is a Prepare and who sent it.
+type prepared struct {
+	Prepare
+	from Address
 }
 
 type pendingVote struct {
@@ -168,7 +177,7 @@ func (a *Acceptor) Settle(out *Output) {
 		m := &Accepted{Ballot: first.ballot, First: first.slot, Last: last, Vector: a.vector, Chosen: a.chosen}
 		a.sendVote(out, first.to, m)
 	}
-	a.voted = a.voted[:0]
+	a.voted, a.answered = a.voted[:0], a.answered[:0]
 	if len(a.told) > 0 {
 		out.Records = append(out.Records, Record{Kind: RecordRuns, Runs: a.told})
 		a.told = nil
@@ -214,6 +223,13 @@ func (a *Acceptor) onPrepare(e *Envelope, m *Prepare, out *Output) {
 		a.raise(m.Ballot)
 		out.Records = append(out.Records, Record{Kind: RecordPromised, Ballot: m.Ballot})
 	}
+	// A proposer repeats itself while the log is being read; what waited together
+	// gets one answer, for it may be all that was ever voted for from m.From on.
+	asked := prepared{*m, e.From}
+	if slices.Contains(a.answered, asked) {
+		return
+	}
+	a.answered = append(a.answered, asked)
 	for _, promise := range a.promises(m) {
 		answer := a.cfg.envelope(RoleAcceptor, e.From, promise)
 		if a.cfg.Mutant.Has(mutant.M1) {

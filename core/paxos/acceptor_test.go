@@ -414,3 +414,15 @@ func TestReadAnswer(t *testing.T) {
 		t.Errorf("the answer is %+v, want %+v", got, want)
 	}
 }
+
+// TestRepeatedPreparesGetOneAnswerAtATime: what a proposer asked again and again while
+// the acceptor was busy is answered once; asked later, it is answered again.
+func TestRepeatedPreparesGetOneAnswerAtATime(t *testing.T) {
+	a := newTestAcceptor(1, 3)
+	again := from(2, RoleProposer, &Prepare{Ballot: ballot2, From: 1})
+	for range 2 {
+		if got := sentOf[*Promise](step(a, again, again, again)); len(got) != 1 {
+			t.Errorf("three Prepares that came together got %d promises", len(got))
+		}
+	}
+}
