@@ -12,14 +12,21 @@ type catchUp struct {
 	// turn counts the acceptors asked without progress since applied moved.
 	turn     int
 	turnSlot Slot
-	// helper is whose answer of this batch brought something, 0 if none did.
-	helper ReplicaID
+	// helper is whose answer of this batch brought something, 0 if none did;
+	// answered says that one came at all.
+	helper   ReplicaID
+	answered bool
 	// seen is when applied last moved, and announced what was last told.
 	seen        uint64
 	seenSlot    Slot
 	announced   Slot
 	announcedAt uint64 // tick of it, 0 for never
 	complain    uint64 // tick of the last Close
+	// started is set when the own acceptor has told at the start what it can
+	// prove. Until then this learner does not say how far it is: a campaign that
+	// begins at the slot that the store had reached would have everything
+	// proposed again that the log only has to be asked for.
+	started bool
 }
 
 // gapTicks is how long a gap may stay before it is not just a message under way.
@@ -30,6 +37,9 @@ const gapTicks = 3
 // have slots that are long applied opened again.
 func (l *Learner) announce(out *Output) {
 	c := &l.catchUp
+	if !c.started {
+		return
+	}
 	again := c.announcedAt == 0 || l.now-c.announcedAt >= uint64(l.options.ResendTicks)
 	if l.applied != c.announced || again {
 		c.announced, c.announcedAt = l.applied, l.now
@@ -39,6 +49,10 @@ func (l *Learner) announce(out *Output) {
 
 func (l *Learner) tickCatchUp(out *Output) {
 	c := &l.catchUp
+	if !c.started {
+		l.tickStart(out)
+		return
+	}
 	if c.seenSlot != l.applied || l.wanted <= l.applied {
 		c.seen, c.seenSlot = l.now, l.applied
 		if l.wanted <= l.applied {
@@ -57,6 +71,18 @@ func (l *Learner) tickCatchUp(out *Output) {
 	}
 }
 
+// tickStart asks the own acceptor for all that it can prove, before anything
+// else. An acceptor that is down or refuses is not waited for.
+func (l *Learner) tickStart(out *Output) {
+	c := &l.catchUp
+	switch {
+	case c.peer == 0:
+		l.fetch(l.cfg.Self, out)
+	case l.now-c.asked >= uint64(l.options.ResendTicks):
+		c.peer, c.started = 0, true
+	}
+}
+
 // pauseTicks is the time between two questions. The first round goes to
 // everyone quickly; then the answer is rather the leader's to give, and asking
 // for megabytes over and over would only be in its way.
@@ -71,10 +97,15 @@ func (l *Learner) pauseTicks() uint64 {
 // settleCatchUp asks on at once while it helps.
 func (l *Learner) settleCatchUp(out *Output) {
 	c := &l.catchUp
-	if c.helper != 0 && c.peer == 0 && l.applied < l.known {
+	more := l.applied < l.known || !c.started && l.applied < l.wanted
+	if c.helper != 0 && c.peer == 0 && more {
 		l.fetch(c.helper, out)
 	}
-	c.helper = 0
+	if !c.started && c.answered && c.peer == 0 {
+		c.started = true
+		l.announce(out)
+	}
+	c.helper, c.answered = 0, false
 }
 
 // nextPeer goes round all replicas, starting with the own one. After each full
@@ -146,7 +177,7 @@ func (l *Learner) onHeld(e *Envelope, m *Held) {
 		}
 	}
 	if e.From.Replica == l.catchUp.peer {
-		l.catchUp.peer = 0
+		l.catchUp.peer, l.catchUp.answered = 0, true
 		if proven > 0 {
 			l.catchUp.helper = e.From.Replica
 		}

@@ -246,8 +246,8 @@ func ticks(r Role, n int) *Output {
 // after a round in vain it complains to the leader, and then asks less often.
 func TestCatchUpAsksEverybody(t *testing.T) {
 	l := newTestLearner(LearnerOptions{ResendTicks: 4})
-	if got := fetches(ticks(l, 50)); got != "" {
-		t.Fatalf("a learner that lacks nothing asks %s", got)
+	if got := fetches(ticks(l, 50)); got != "r1 from 1 " {
+		t.Fatalf("a learner that lacks nothing asks %s, want its own acceptor once, at the start", got)
 	}
 	step(l, heartbeat(ballot1, 1, 3))
 	text, complaints := "", 0
@@ -303,14 +303,40 @@ func TestCatchUpGoesOnWhileItHelps(t *testing.T) {
 	}
 }
 
-// TestOwnProposerHearsApplied: at the first tick, although nothing was applied in
-// this life, and again and again, for the proposer may have restarted.
+// TestStartAsksOwnLogFirst: a learner says how far it is only when its own log has
+// told all that it can prove, in however many answers. Otherwise a campaign after a
+// restart of all would propose the whole unflushed log again.
+func TestStartAsksOwnLogFirst(t *testing.T) {
+	l := newTestLearner(LearnerOptions{})
+	if got := fetches(ticks(l, 1)); got != "r1 from 1 " {
+		t.Fatalf("at its first tick it asks %s", got)
+	}
+	for s := Slot(1); s < 9; s += 2 { // each answer knows of runs only as far as it goes
+		answer := held(1, []ChosenRun{{ballot1, s, s + 1}}, entry(s, ballot1, "x"), entry(s+1, ballot1, "y"))
+		answer.Message.(*Held).Highest = 10
+		out := step(l, answer)
+		if want := fmt.Sprintf("r1 from %d ", s+2); fetches(out) != want || len(sentOf[*Applied](out)) != 0 {
+			t.Fatalf("after slot %d it asks %q, want %q, and tells %v", s+1, fetches(out), want, sentOf[*Applied](out))
+		}
+	}
+	unproven := held(1, nil, entry(9, ballot1, "x"), entry(10, ballot1, "y"))
+	told := sentOf[*Applied](step(l, unproven))
+	if len(told) != 1 || told[0].Slot != 8 {
+		t.Fatalf("after the last answer it tells %v, want slot 8", told)
+	}
+}
+
+// TestOwnProposerHearsApplied: when the own acceptor has told what it can prove,
+// or does not answer, and again and again, for the proposer may have restarted.
 func TestOwnProposerHearsApplied(t *testing.T) {
 	for _, start := range []Slot{0, 7} {
-		l := newTestLearner(LearnerOptions{Applied: start})
+		l := newTestLearner(LearnerOptions{Applied: start, ResendTicks: 10})
+		if told := sentOf[*Applied](ticks(l, 10)); len(told) != 0 {
+			t.Fatalf("before its acceptor has answered it tells %+v", told[0])
+		}
 		told := sentOf[*Applied](ticks(l, 1))
 		if len(told) != 1 || told[0].Slot != start {
-			t.Fatalf("a learner that starts at %d tells %v in its first tick", start, told)
+			t.Fatalf("a learner that starts at %d and gets no answer tells %v", start, told)
 		}
 		if told = sentOf[*Applied](ticks(l, 100)); len(told) == 0 || len(told) > 20 {
 			t.Errorf("an idle learner tells its proposer %d times in 100 ticks", len(told))

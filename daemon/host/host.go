@@ -193,8 +193,10 @@ func (h *Host) Resume(kind paxos.Roles, cause string) error {
 	return r.pause(cause, false)
 }
 
-// Close stops the clock and closes all roles cleanly, proposer first: no role
-// is asked for anything after it was closed. It returns all errors.
+// Close stops the clock and closes all roles cleanly. Each role first takes what
+// waits for it, and nobody is asked for anything after it was closed: the proposer
+// comes first, and the acceptor after the learner, which tells it what was chosen.
+// It returns all errors.
 func (h *Host) Close() error {
 	select {
 	case <-h.stop:
@@ -202,8 +204,9 @@ func (h *Host) Close() error {
 		close(h.stop)
 	}
 	h.ticking.Wait()
+	proposer, acceptor, learner := h.roles[0], h.roles[1], h.roles[2]
 	var failures []error
-	for _, r := range h.roles {
+	for _, r := range []*role{proposer, learner, acceptor} {
 		failures = append(failures, r.close())
 	}
 	return errors.Join(failures...)

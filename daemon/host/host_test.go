@@ -297,3 +297,28 @@ func TestCloseClosesAllRoles(t *testing.T) {
 		}
 	})
 }
+
+// TestCloseLetsTheLearnerTellItsAcceptor: what the learner finds out from its last
+// messages still reaches the acceptor, whose log is the only one.
+func TestCloseLetsTheLearnerTellItsAcceptor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		hold := make(chan struct{})
+		learner := w.agents[2]
+		learner.hold = hold
+		w.host.Receive([]paxos.Envelope{to(self, paxos.RoleLearner, &paxos.Heartbeat{})})
+		synctest.Wait() // the learner is in Deliver and waits
+		learner.answer = []paxos.Envelope{to(self, paxos.RoleAcceptor, &paxos.ChosenRuns{})}
+		w.host.Receive([]paxos.Envelope{to(self, paxos.RoleLearner, &paxos.Accepted{})})
+		go func() { close(hold) }()
+		if err := w.host.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if kinds, _ := learner.got(); len(kinds) != 2 {
+			t.Errorf("the learner got %v, want also what waited when the end came", kinds)
+		}
+		if kinds, _ := w.agents[1].got(); len(kinds) != 1 || kinds[0] != paxos.KindChosenRuns {
+			t.Errorf("the acceptor got %v, want the learner's last word", kinds)
+		}
+	})
+}

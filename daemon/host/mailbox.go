@@ -29,6 +29,7 @@ type mailbox struct {
 	ticks   int
 	open    bool // the role is up
 	paused  bool
+	ending  bool // what waits is still taken, nothing is added
 	dropped uint64
 }
 
@@ -49,7 +50,24 @@ func (m *mailbox) accept() {
 func (m *mailbox) shut() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.open, m.paused = false, false
+	m.shutLocked()
+}
+
+// finish lets the role take what waits, and then shuts the mailbox. A paused role
+// takes nothing: it is shut at once.
+func (m *mailbox) finish() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.paused {
+		m.shutLocked()
+		return
+	}
+	m.ending = true
+	m.ready.Broadcast()
+}
+
+func (m *mailbox) shutLocked() {
+	m.open, m.paused, m.ending = false, false, false
 	clear(m.waiting)
 	m.waiting, m.bytes, m.ticks = m.waiting[:0], 0, 0
 	m.ready.Broadcast()
@@ -67,7 +85,7 @@ func (m *mailbox) pause(on bool) {
 func (m *mailbox) put(envelopes []paxos.Envelope, to paxos.Address) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.open {
+	if !m.open || m.ending {
 		return
 	}
 	idle := len(m.waiting) == 0
@@ -86,7 +104,7 @@ func (m *mailbox) put(envelopes []paxos.Envelope, to paxos.Address) {
 func (m *mailbox) offer(e *paxos.Envelope) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.open {
+	if !m.open || m.ending {
 		return ErrDown
 	}
 	idle := len(m.waiting) == 0
@@ -131,8 +149,11 @@ func (m *mailbox) take(last batch) (batch, bool) {
 	clear(last.envelopes)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for m.open && (m.paused || len(m.waiting) == 0 && m.ticks == 0) {
+	for m.open && !m.ending && (m.paused || len(m.waiting) == 0 && m.ticks == 0) {
 		m.ready.Wait()
+	}
+	if m.ending && len(m.waiting) == 0 {
+		m.shutLocked()
 	}
 	if !m.open {
 		return batch{}, false

@@ -109,7 +109,11 @@ func (r *role) close() error {
 	if r.running == nil {
 		return nil
 	}
-	err := r.stop().Close()
+	r.box.finish()
+	<-r.done
+	stopped := r.running
+	r.running = nil
+	err := stopped.Close()
 	r.change(StateDown, "stopped")
 	if err != nil {
 		return fmt.Errorf("close %s: %w", r.kind, err)
