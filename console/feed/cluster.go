@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 
 	"synod/console/command"
@@ -197,32 +196,11 @@ func Describe(err error) (command.Failure, command.Outcome, error) {
 	case failed.RequestID == 0 || failed.Code == protocol.CodeUnreachable:
 		outcome = command.NotSent
 	}
-	text := sentenceOf(failed.Text)
-	switch {
-	case text == "":
+	text := failed.Text
+	if text == "" {
 		text = string(kind)
-	case kind == command.Timeout && outcome == command.NotSent && strings.HasPrefix(text, connecting):
-		kind = command.Unreachable // the time ran out over attempts to connect
 	}
 	return kind, outcome, &failure{text: text, err: err}
-}
-
-// connecting begins the text of an error of the client library that could not connect.
-const connecting = "connect "
-
-// sentenceOf shortens what the standard library says about a failed dial to where to and why not, as in
-// "connect 127.0.0.1:7105: connection refused".
-func sentenceOf(text string) string {
-	before, after, dialled := strings.Cut(text, ": dial tcp ")
-	if !dialled {
-		return text
-	}
-	address, reason, ok := strings.Cut(after, ": ")
-	if !ok || !strings.HasSuffix(before, address) {
-		return text
-	}
-	reason, _, _ = strings.Cut(reason, ", then: ")
-	return connecting + address + ": " + strings.TrimPrefix(reason, "connect: ")
 }
 
 // failure shows a short text and keeps the whole error for errors.Is.

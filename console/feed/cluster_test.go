@@ -24,17 +24,16 @@ func TestDescribe(t *testing.T) {
 			"refused",
 			&client.Error{
 				Code: protocol.CodeUnreachable,
-				Text: "connect to 127.0.0.1:7105: dial tcp 127.0.0.1:7105: connect: connection refused",
+				Text: "connect 127.0.0.1:7105: connection refused",
 			},
 			command.Unreachable, command.NotSent, "connect 127.0.0.1:7105: connection refused",
 		},
 		{
-			"refused until the end of its time",
+			"a retry that did not leave",
 			&client.Error{
-				Code: protocol.CodeTimeout,
-				Text: "connect to 1.2.3.4:7: dial tcp 1.2.3.4:7: connect: no route to host, then: late",
+				Code: protocol.CodeUnreachable, Outcome: client.Unknown, Text: "connect 1.2.3.4:7: no route to host",
 			},
-			command.Unreachable, command.NotSent, "connect 1.2.3.4:7: no route to host",
+			command.Unreachable, command.Unknown, "connect 1.2.3.4:7: no route to host",
 		},
 		{
 			"no session in time", &client.Error{Code: protocol.CodeTimeout, Text: "no session in time"},

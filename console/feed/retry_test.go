@@ -52,15 +52,17 @@ func script(t *testing.T, cluster *clienttest.Cluster, steps ...any) string {
 func TestRetry(t *testing.T) {
 	cluster := clienttest.New(3)
 	defer cluster.Close()
-	one := cluster.Replica("r1")
-	treat := func(treatment clienttest.Treatment) func() { return func() { one.TreatAll(treatment) } }
+	treat := func(replica string, treatment clienttest.Treatment) func() {
+		return func() { cluster.Replica(replica).TreatAll(treatment) }
+	}
 	output := script(t, cluster,
 		"retry\nput warm up @r1\nexpect ok\n",
-		treat(clienttest.Drop), "put color red @r1\nexpect error unavailable\nretry @r1\nexpect error unavailable\n",
-		treat(clienttest.Answer), "put color blue @r2\nexpect ok\nretry\nexpect ok\nretry @r2\n",
-		"get color @r3\nexpect value blue\n",
-		treat(clienttest.Swallow), "del color @r1 timeout=200ms\nexpect error timeout\n",
-		treat(clienttest.Answer), "retry @r3\nexpect ok\nget color\nexpect missing\n",
+		treat("r1", clienttest.Drop), "put color red @r1\nexpect error unavailable\n",
+		treat("r2", clienttest.Drop), "retry @r2\nexpect error unavailable\n",
+		treat("r1", clienttest.Answer), treat("r2", clienttest.Answer),
+		"put color blue @r3\nexpect ok\nretry\nexpect ok\nretry @r3\nget color @r3\nexpect value blue\n",
+		treat("r3", clienttest.Swallow), "del color @r3 timeout=200ms\nexpect error timeout\n",
+		treat("r3", clienttest.Answer), "retry @r3\nexpect ok\nget color @r3\nexpect missing\n",
 	)
 	if n := cluster.Applies(); n != 4 {
 		t.Errorf("%d updates executed, want 4:\n%s", n, output)

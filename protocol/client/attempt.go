@@ -21,6 +21,8 @@ type failure struct {
 	retry protocol.Retry
 	text  string
 	cause error
+	apart bool // the attempt found no connection
+	ended bool // there was no time for another attempt
 }
 
 // do runs a call: attempts until one succeeds, the time is out, or nothing more
@@ -45,6 +47,7 @@ func (c *Client) do(ctx context.Context, call *call) error {
 		if f == nil {
 			return nil
 		}
+		call.apartSoFar(f)
 		if !c.again(ctx, call, f) {
 			return c.failed(call, f)
 		}
@@ -103,7 +106,7 @@ func (c *Client) attempt(ctx context.Context, call *call, l *link) *failure {
 	call.attempts++
 	patience := c.patience(call)
 	if patience <= 0 {
-		return timeout(context.DeadlineExceeded, "no time left")
+		return ended(context.DeadlineExceeded, "no time left")
 	}
 	call.timer.Reset(patience)
 	defer call.timer.Stop()
@@ -129,7 +132,7 @@ func (c *Client) attempt(ctx context.Context, call *call, l *link) *failure {
 		case errors.Is(err, protocol.ErrOutboxFull):
 			return &failure{code: protocol.CodeOverloaded, retry: protocol.RetryLater, text: "too much waits to be sent"}
 		default:
-			return c.unreachable(ctx, err)
+			return c.unreachable(ctx, fmt.Errorf("connection to %s lost: %w", l.endpoint.Address, err))
 		}
 	}
 }
@@ -240,14 +243,33 @@ func (c *Client) rest(ctx context.Context, call *call, bound time.Duration) *fai
 	select {
 	case <-call.timer.C:
 	case <-ctx.Done():
-		return timeout(ctx.Err(), "")
+		return ended(ctx.Err(), "")
 	case <-c.ctx.Done():
 		return &failure{code: protocol.CodeClosed, text: "the client was closed", cause: ErrClosed}
 	}
 	if time.Until(call.deadline) <= 0 {
-		return timeout(context.DeadlineExceeded, "")
+		return ended(context.DeadlineExceeded, "")
 	}
 	return nil
+}
+
+// ended is the failure of a call that has no time for another attempt.
+func ended(cause error, text string) *failure {
+	f := timeout(cause, text)
+	f.ended = true
+	return f
+}
+
+// apartSoFar keeps the failure as long as no attempt has found a connection: it
+// says more than that the time is up.
+func (c *call) apartSoFar(f *failure) {
+	switch {
+	case f.ended:
+	case f.apart && (c.attempts == 1 || c.apart != nil):
+		c.apart = f
+	default:
+		c.apart = nil
+	}
 }
 
 func timeout(cause error, text string) *failure {
@@ -259,7 +281,9 @@ func timeout(cause error, text string) *failure {
 
 // unreachable is the failure of an attempt that never left.
 func (c *Client) unreachable(ctx context.Context, err error) *failure {
-	f := &failure{code: protocol.CodeUnreachable, retry: protocol.RetryElsewhere, text: err.Error(), cause: err}
+	f := &failure{
+		code: protocol.CodeUnreachable, retry: protocol.RetryElsewhere, text: err.Error(), cause: err, apart: true,
+	}
 	var refusal *protocol.Error
 	switch {
 	case errors.Is(err, ErrClosed) || c.ctx.Err() != nil:
@@ -280,6 +304,7 @@ func (c *Client) sessionless(ctx context.Context, err error) *failure {
 		return &failure{code: protocol.CodeOverloaded, retry: protocol.RetryLater, text: err.Error()}
 	case errors.As(err, &failed):
 		f := &failure{code: failed.Code, retry: failed.Retry, text: "open session: " + failed.Text, cause: err}
+		f.apart = failed.Code == protocol.CodeUnreachable
 		if c.ctx.Err() != nil {
 			f.code, f.retry = protocol.CodeClosed, protocol.RetryNever
 		}
@@ -293,6 +318,10 @@ func (c *Client) sessionless(ctx context.Context, err error) *failure {
 
 // failed makes the error that the user gets.
 func (c *Client) failed(call *call, f *failure) error {
+	if apart := call.apart; f.ended && apart != nil {
+		apart.cause = errors.Join(apart.cause, f.cause)
+		f = apart
+	}
 	e := &Error{
 		Code: f.code, Operation: call.operation, RequestID: call.id, Attempts: call.attempts,
 		Text: f.text, Retry: f.retry, cause: f.cause,

@@ -34,6 +34,8 @@ type call struct {
 	attempts int
 	// handed: an attempt was handed to a connection and may have been executed.
 	handed bool
+	// apart is the last failure while no attempt has found a connection.
+	apart *failure
 	// fate gets what late answers tell; nil until an attempt was given up.
 	fate    *fate
 	update  *unsettled // what a Retry sends again; nil for a first call

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -84,14 +85,14 @@ func (l *link) connection(ctx context.Context, timer *time.Timer) (*connection, 
 	select {
 	case <-changed:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, connectError(l.endpoint, ctx.Err())
 	case <-timer.C:
-		return nil, fmt.Errorf("connect: %w", context.DeadlineExceeded)
+		return nil, connectError(l.endpoint, context.DeadlineExceeded)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn == nil && l.err == nil {
-		return nil, protocol.ErrSessionClosed
+		return nil, connectError(l.endpoint, protocol.ErrSessionClosed)
 	}
 	return l.conn, l.err
 }
@@ -224,12 +225,39 @@ func (p *clusterPin) check(id paxos.ClusterID) error {
 	return nil
 }
 
+// dialError is why there is no connection, in one sentence without what the
+// layers of the standard library put around it.
+type dialError struct {
+	address string
+	reason  string
+	err     error
+}
+
+func (e *dialError) Error() string { return "connect " + e.address + ": " + e.reason }
+
+func (e *dialError) Unwrap() error { return e.err }
+
+func connectError(endpoint Endpoint, err error) error {
+	e := &dialError{address: endpoint.Address, err: err}
+	reason := err
+	if operation, ok := errors.AsType[*net.OpError](err); ok {
+		reason = operation.Err
+	}
+	if call, ok := errors.AsType[*os.SyscallError](reason); ok {
+		reason = call.Err
+	}
+	if e.reason = reason.Error(); errors.Is(err, context.DeadlineExceeded) {
+		e.reason = "no answer in time"
+	}
+	return e
+}
+
 // connectTCP is the default [Connector].
 func (s *settings) connectTCP(pin *clusterPin) Connector {
 	return func(ctx context.Context, endpoint Endpoint, kind protocol.Connection) (*protocol.Session, error) {
 		conn, err := s.dial(ctx, endpoint.Address)
 		if err != nil {
-			return nil, fmt.Errorf("connect to %s: %w", endpoint.Address, err)
+			return nil, connectError(endpoint, err)
 		}
 		stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends a handshake that is not wanted
 		defer stop()
@@ -241,7 +269,11 @@ func (s *settings) connectTCP(pin *clusterPin) Connector {
 			err = pin.check(welcome.Cluster)
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("connect to %s: %w", endpoint.Address, err), conn.Close())
+			_ = conn.Close() // there is nothing to lose
+			if ctx.Err() != nil {
+				err = ctx.Err() // which has closed it
+			}
+			return nil, connectError(endpoint, err)
 		}
 		return protocol.NewSession(conn, true, protocol.SessionOptions{Connection: kind, Logger: s.logger})
 	}

@@ -44,13 +44,13 @@ func OpenOperator(ctx context.Context, endpoint Endpoint, options ...Option) (*O
 	defer cancel()
 	session, err := s.connect(ctx, endpoint, protocol.Operator)
 	if err != nil {
-		return nil, operatorError("connect", endpoint, NotSent, err)
+		return nil, unconnected(endpoint, err)
 	}
 	o := &Operator{endpoint: endpoint, session: session, timeout: s.timeout}
 	stream, err := session.Open(protocol.PurposeOperator)
 	if err != nil {
 		session.Abort(err)
-		return nil, operatorError("connect", endpoint, NotSent, err)
+		return nil, unconnected(endpoint, err)
 	}
 	o.commands = &exchange{stream: stream}
 	return o, nil
@@ -163,6 +163,21 @@ func withDefault(ctx context.Context, timeout time.Duration) (context.Context, c
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, timeout)
+}
+
+// unconnected is the error of an attempt to connect. Its code is unreachable
+// unless the replica itself refused.
+func unconnected(endpoint Endpoint, err error) error {
+	e := &Error{
+		Code: protocol.CodeUnreachable, Replica: endpoint.Replica, Attempts: 1, Operation: "connect",
+		Text: err.Error(), Retry: protocol.RetryElsewhere, cause: err,
+	}
+	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
+		e.Code, e.Text, e.Retry = refusal.Code, refusal.Text, refusal.Retry
+	} else if errors.Is(err, protocol.ErrMalformed) {
+		e.Code = protocol.CodeCorrupt
+	}
+	return e
 }
 
 func operatorError(verb string, endpoint Endpoint, outcome Outcome, err error) error {

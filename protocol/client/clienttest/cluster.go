@@ -116,7 +116,7 @@ func (c *Cluster) Connect(
 	defer r.mu.Unlock()
 	r.dials++
 	if r.down {
-		return nil, fmt.Errorf("connect to %s: %w", endpoint.Address, errDown)
+		return nil, fmt.Errorf("connect %s: %w", endpoint.Address, errDown)
 	}
 	near, far := protocol.SessionPair(protocol.SessionOptions{Connection: kind})
 	r.sessions = append(r.sessions, far)
