@@ -156,16 +156,17 @@ var errEnd = errors.New("the frame does not end where its bytes do")
 // frameSize checks the length field and gives the bytes of the whole frame.
 func frameSize(b []byte, limit int) (int, error) {
 	length := binary.BigEndian.Uint32(b)
-	e := FrameError{Length: length, Have: len(b), Limit: limit}
+	if length >= HeaderBytes-lengthBytes && uint64(length)+lengthBytes <= uint64(limit) {
+		return int(length) + lengthBytes, nil
+	}
+	e := FrameError{Length: length, Have: len(b), Limit: limit} // escapes, so only here
 	switch {
 	case length == 0:
 		e.Reason = ErrFrameZero
 	case length < HeaderBytes-lengthBytes:
 		e.Reason = ErrFrameShort
-	case uint64(length)+lengthBytes > uint64(limit):
-		e.Reason = ErrFrameOversize
 	default:
-		return int(length) + lengthBytes, nil
+		e.Reason = ErrFrameOversize
 	}
 	return 0, &e
 }
