@@ -86,14 +86,16 @@ func (l *election) hearsLeader() bool {
 
 // reopenSlotsMax bounds how far below the most advanced learner phase 1 goes
 // back by itself. A learner that is further behind fetches from its peers, and
-// asks for a slot to be opened again only if nobody can prove its value.
-const reopenSlotsMax = 1024
+// asks for a slot to be opened again only if nobody can prove its value. Small,
+// because a promise carries the values of all these slots, of up to a MiB each,
+// through mailboxes and links that hold 64 MiB.
+const reopenSlotsMax = 32
 
 // reopenStuckSlotsMax bounds how far a leader goes back for a learner to which
 // nobody can prove a slot. Phase 1 carries everything from there on; beyond this
 // it would cost the whole cluster its leader to help one replica, which needs a
 // copy of the state instead.
-const reopenStuckSlotsMax = 16 << 10
+const reopenStuckSlotsMax = 1024
 
 // partArrived notes a new part of a large promise. While parts arrive phase 1 gets
 // somewhere, and giving it up would only begin it again.

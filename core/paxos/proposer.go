@@ -185,7 +185,7 @@ func (p *Proposer) Step(e Envelope, out *Output) {
 	case *Close:
 		p.onClose(m, out)
 	case *Applied:
-		p.applied, p.appliedKnown = max(p.applied, m.Slot), true
+		p.applied, p.appliedKnown = m.Slot, true
 	case *LinkDown:
 		p.onLinkDown(m, out)
 	}
