@@ -108,9 +108,8 @@ func (c *Client) attempt(ctx context.Context, call *call, l *link) *failure {
 	if patience <= 0 {
 		return ended(context.DeadlineExceeded, "no time left")
 	}
-	call.timer.Reset(patience)
-	defer call.timer.Stop()
-	conn, err := l.connection(ctx, call.timer)
+	call.until = time.Now().Add(patience)
+	conn, err := l.connection(ctx, call)
 	if err != nil {
 		return c.unreachable(ctx, err)
 	}
@@ -141,14 +140,15 @@ func (c *Client) attempt(ctx context.Context, call *call, l *link) *failure {
 func (c *Client) wait(ctx context.Context, call *call, conn *connection) *failure {
 	var f *failure
 	select {
-	case <-call.done:
-		return c.judge(call)
-	case <-ctx.Done():
-		f = timeout(ctx.Err(), "no answer in time")
-	case <-call.timer.C:
+	case signal := <-call.done:
+		if signal == answered {
+			return c.judge(call)
+		}
 		if f = timeout(context.DeadlineExceeded, "no answer in time"); time.Until(call.deadline) > 0 {
 			f.cause = errPatience
 		}
+	case <-ctx.Done():
+		f = timeout(ctx.Err(), "no answer in time")
 	}
 	left := &gone{operation: call.operation, request: call.request, lane: call.lane, ticket: call.ticket}
 	if call.updates() {
@@ -157,7 +157,7 @@ func (c *Client) wait(ctx context.Context, call *call, conn *connection) *failur
 		}
 	}
 	if !conn.withdraw(call, left) {
-		<-call.done
+		call.awaitAnswer()
 		return c.judge(call) // it came in the very last moment
 	}
 	call.handed, call.fate = true, left.fate // now that no connection holds the call

@@ -12,10 +12,9 @@ import (
 // call is one call of a user from its start to its return. It is used again
 // afterwards, but only if nobody else can still hold it.
 type call struct {
-	// done gets one element when an attempt has ended: the fields of the answer
-	// are valid then.
-	done  chan struct{}
-	timer *time.Timer
+	// done gets at most two signals of an attempt: impatient, then answered.
+	done  chan signal
+	timer *time.Timer // of everything but the wait for an answer; who sets it stops it
 
 	operation string
 	request   protocol.Kind
@@ -31,6 +30,7 @@ type call struct {
 
 	started  time.Time
 	deadline time.Time
+	until    time.Time // end of the attempt
 	attempts int
 	// handed: an attempt was handed to a connection and may have been executed.
 	handed bool
@@ -46,6 +46,16 @@ type call struct {
 	// The answer of the last attempt.
 	answer answer
 }
+
+// signal is what a connection has to say to a call.
+type signal bool
+
+const (
+	// impatient: the attempt has had its time. Its place is still its own.
+	impatient signal = false
+	// answered: the fields of the answer are valid, nothing more comes.
+	answered signal = true
+)
 
 // answer is what an attempt brought: a refusal, or one of the others.
 type answer struct {
@@ -63,14 +73,13 @@ type callPool struct{ pool sync.Pool }
 func (p *callPool) get() *call {
 	c, ok := p.pool.Get().(*call)
 	if !ok {
-		c = &call{done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		c = &call{done: make(chan signal, 2), timer: time.NewTimer(time.Hour)}
 	}
 	return c
 }
 
 // put takes a call back that no connection holds.
 func (p *callPool) put(c *call) {
-	c.timer.Stop()
 	*c = call{done: c.done, timer: c.timer}
 	p.pool.Put(c)
 }

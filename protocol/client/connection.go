@@ -33,12 +33,19 @@ type connection struct {
 	busy  int   // places with a caller or a late answer to come
 	late  int   // of these, those without a caller
 	err   error // why it ended
+	// alarm fires at alarmAt, when the first attempt has had its time; zero: it
+	// is not set. One timer for all calls: most have their answer long before,
+	// and the alarm then finds the next, so that it is set anew once in a while
+	// and not twice per call.
+	alarm   *time.Timer
+	alarmAt time.Time
 }
 
 // place is where the answer to one request goes. The request id is made of its
 // number and its turn, so that an answer that comes twice finds nobody.
 type place struct {
 	turn uint32
+	told bool // the call has been told that its time is up
 	call *call
 	// What is left of a call that gave up.
 	gone *gone
@@ -90,7 +97,7 @@ func (c *connection) send(call *call) (session.Outcome, error) {
 	})
 	if err != nil || outcome != session.Pending {
 		if !c.withdraw(call, nil) {
-			<-call.done // the connection has failed meanwhile and said so
+			call.awaitAnswer() // the connection has failed meanwhile and said so
 		}
 	}
 	return outcome, err
@@ -113,8 +120,11 @@ func (c *connection) register(call *call) (uint64, error) {
 	}
 	p := &c.table[number]
 	p.turn++
-	p.call = call
+	p.call, p.told = call, false
 	c.busy++
+	if c.alarmAt.IsZero() || call.until.Before(c.alarmAt) {
+		c.setAlarm(call.until)
+	}
 	return uint64(p.turn)<<32 | uint64(number), nil
 }
 
@@ -128,6 +138,10 @@ func (c *connection) withdraw(call *call, left *gone) bool {
 	p := &c.table[number]
 	if p.call != call || p.turn != uint32(call.id>>32) {
 		return false
+	}
+	select {
+	case <-call.done: // impatient; nobody sends another now
+	default:
 	}
 	p.call, p.gone = nil, left
 	if left == nil {
@@ -220,7 +234,7 @@ func (c *connection) one(f protocol.Frame) error {
 		}
 		c.release(number)
 		c.settle(call.lane, call.ticket, call.fate, &call.answer)
-		call.done <- struct{}{}
+		call.done <- answered
 	case p.gone != nil:
 		left := p.gone
 		if !answers(left.request, f.Kind) {
@@ -268,14 +282,17 @@ func (c *connection) settle(n *lane, ticket session.Ticket, f *fate, a *answer) 
 func (c *connection) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.err = err
+	c.err = err // from now on nobody registers
 	for i := range c.table {
 		p := &c.table[i]
 		if p.call != nil {
 			p.call.answer.lost = err
-			p.call.done <- struct{}{}
+			p.call.done <- answered
 		}
 		p.call, p.gone = nil, nil
+	}
+	if c.alarm != nil {
+		c.alarm.Stop()
 	}
 }
 

@@ -82,16 +82,23 @@ func (l *lanes) begin(ctx context.Context, c *call) error {
 			}
 		}
 		l.mu.Unlock()
-		select {
-		case <-o.done:
-			if o.err != nil {
-				return o.err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-c.timer.C:
-			return context.DeadlineExceeded
+		if err := o.wait(ctx, c); err != nil {
+			return err
 		}
+	}
+}
+
+// wait waits for the end of the attempt, or of the time of the call's.
+func (o *opening) wait(ctx context.Context, c *call) error {
+	c.timer.Reset(time.Until(c.until))
+	defer c.timer.Stop()
+	select {
+	case <-o.done:
+		return o.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.timer.C:
+		return context.DeadlineExceeded
 	}
 }
 

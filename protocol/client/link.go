@@ -56,7 +56,7 @@ func (l *link) failing() bool {
 
 // connection gives the connection, and dials if there is none. It returns the
 // error of the dial it waited for, or at once that of one a moment ago.
-func (l *link) connection(ctx context.Context, timer *time.Timer) (*connection, error) {
+func (l *link) connection(ctx context.Context, call *call) (*connection, error) {
 	l.mu.Lock()
 	conn, changed := l.conn, l.changed
 	switch {
@@ -82,11 +82,13 @@ func (l *link) connection(ctx context.Context, timer *time.Timer) (*connection, 
 	case l.wanted <- struct{}{}:
 	default:
 	}
+	call.timer.Reset(time.Until(call.until))
+	defer call.timer.Stop()
 	select {
 	case <-changed:
 	case <-ctx.Done():
 		return nil, connectError(l.endpoint, ctx.Err())
-	case <-timer.C:
+	case <-call.timer.C:
 		return nil, connectError(l.endpoint, context.DeadlineExceeded)
 	}
 	l.mu.Lock()
