@@ -15,8 +15,8 @@ import (
 )
 
 // initialise makes the folders of one replica or of all. It checks all before it
-// makes the first, so that a refusal leaves nothing behind.
-func initialise(f *flags, out io.Writer) error {
+// makes the first, so that a refusal leaves nothing behind. Warnings go to warn.
+func initialise(f *flags, out, warn io.Writer) error {
 	c, err := f.load()
 	if err != nil {
 		return err
@@ -40,8 +40,15 @@ func initialise(f *flags, out io.Writer) error {
 				"start the replica, or remove it only if its cluster is not needed any more", dir, identity.ErrExists))
 		}
 	}
+	warning, err := checkNeighbours(c, replicas, cluster)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	if warning != "" {
+		_, _ = fmt.Fprintf(warn, "warning: %s\n", warning) // nothing is better told elsewhere
+	}
 	for _, r := range replicas {
-		if err := initialiseOne(c, r, cluster); err != nil {
+		if err := initialiseOne(c, r, cluster.id); err != nil {
 			return fail(exitFailure, fmt.Errorf("begin %s: %w", r.ID, err))
 		}
 	}
@@ -50,23 +57,30 @@ func initialise(f *flags, out io.Writer) error {
 			return fail(exitFailure, err)
 		}
 	}
-	_, err = fmt.Fprintf(out, "cluster id %s\n", cluster)
+	_, err = fmt.Fprintf(out, "cluster id %s\n", cluster.id)
 	return fail(exitFailure, err)
 }
 
-func clusterFor(f *flags) (paxos.ClusterID, error) {
+// clusterChoice is the cluster that init begins or continues.
+type clusterChoice struct {
+	id    paxos.ClusterID
+	drawn bool // just now: nobody can know it yet
+}
+
+func clusterFor(f *flags) (clusterChoice, error) {
 	switch {
 	case f.replica != "" && f.cluster == "":
-		return paxos.ClusterID{}, errors.New("one replica alone needs the id of its cluster: " +
+		return clusterChoice{}, errors.New("one replica alone needs the id of its cluster: " +
 			"give --cluster-id ID as the other replicas have it, or --cluster-id new for the first one")
 	case f.cluster != "" && f.cluster != "new":
-		return identity.ParseCluster(f.cluster)
+		id, err := identity.ParseCluster(f.cluster)
+		return clusterChoice{id: id}, err
 	}
-	var id paxos.ClusterID
-	if _, err := rand.Read(id[:]); err != nil {
-		return id, fmt.Errorf("draw a cluster id: %w", err)
+	choice := clusterChoice{drawn: true}
+	if _, err := rand.Read(choice.id[:]); err != nil {
+		return choice, fmt.Errorf("draw a cluster id: %w", err)
 	}
-	return id, nil
+	return choice, nil
 }
 
 // initialiseOne makes one folder. The identity comes last: a folder without it

@@ -137,9 +137,11 @@ func initCommand(f *flags) *cobra.Command {
 		Use: "init", Short: "Begin a new cluster: make the folders and identities of its replicas",
 		Long: "Without --replica the folders of all replicas are made here, for a cluster on one machine.\n" +
 			"On several machines run it on each with --replica and the same --cluster-id; `--cluster-id new` draws one.\n" +
-			"A folder that exists is never touched.",
+			"Initialise all replicas before the first is started: a replica of a cluster that has begun is never made anew,\n" +
+			"because an acceptor that does not know what it has voted for could undo what was acknowledged. Whoever runs\n" +
+			"at the configured addresses is asked. A folder that exists is never touched.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return initialise(f, cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return initialise(f, cmd.OutOrStdout(), cmd.ErrOrStderr()) },
 	}
 	c.Flags().StringVar(&f.cluster, "cluster-id", "", "`id` of the cluster, needed with --replica, or new")
 	return c

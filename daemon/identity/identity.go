@@ -85,8 +85,10 @@ func Read(dir string) (Identity, error) {
 	path := filepath.Join(dir, fileName)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Identity{}, fmt.Errorf("%w in %q: run `synodd init` to begin a new cluster; if this replica has run before, "+
-			"bring its folder back instead, because begun anew it would not know what it has voted for", ErrNone, dir)
+		return Identity{}, fmt.Errorf("%w in %q: if no replica of this cluster has ever run, run `synodd init`; "+
+			"if this one has run before, its folder is lost or elsewhere: bring it back and do not run init, "+
+			"because begun anew it would not know what it has voted for, and acknowledged updates could be lost",
+			ErrNone, dir)
 	}
 	if err != nil {
 		return Identity{}, fmt.Errorf("read identity: %w", err)
