@@ -320,6 +320,21 @@ func TestALostLogRefusesToVoteAndTheOthersGoOn(t *testing.T) {
 	}
 }
 
+func TestAPausedProposerIsPassedBy(t *testing.T) {
+	c := newCluster(t, 3)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	must[client.Info](t)(c.client().Put(ctx, []byte("k"), []byte("v")))
+	paused := (c.leader() + 1) % 3
+	pause := protocol.RoleControl{Action: protocol.ActionPause, Role: "proposer", Owner: "test"}
+	must[string](t)(c.operator(paused).Role(ctx, pause))
+	own := c.client(client.WithReplica(c.config.Replicas[paused].ID), client.WithRetry(client.Never))
+	info := must[client.Info](t)(own.Put(ctx, []byte("k"), []byte("w")))
+	if status := c.running[paused].daemon.Status(); info.Replica != status.Replica || status.Roles[0].State != "paused" {
+		t.Errorf("put was answered by %s while %+v", info.Replica, status.Roles[0])
+	}
+}
+
 func TestOperatorsSeeStatusAndLogs(t *testing.T) {
 	c := newCluster(t, 3)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -306,10 +306,10 @@ func (d *daemon) Submit(e paxos.Envelope) error { return d.host.Submit(e) }
 func (d *daemon) Forward(e paxos.Envelope) { d.links.Send([]paxos.Envelope{e}) }
 
 // Proposing implements gateway.Replica.
-func (d *daemon) Proposing() bool { return d.host.Up(paxos.RoleProposer) }
+func (d *daemon) Proposing() bool { return d.host.Working(paxos.RoleProposer) }
 
 // Leader implements gateway.Replica: as the own proposer knows it, and while it
-// is down by the heartbeats that pass here.
+// is down or paused by the heartbeats that pass here.
 func (d *daemon) Leader() paxos.ReplicaID {
 	if proposer := d.host.Status()[0]; proposer.State == host.StateUp {
 		return proposer.Agent.Leader.Replica

@@ -24,7 +24,8 @@ type Replica interface {
 	Submit(paxos.Envelope) error
 	// Forward sends to the proposer of another replica.
 	Forward(paxos.Envelope)
-	// Proposing reports whether the own proposer is up.
+	// Proposing reports whether the own proposer works: it is neither down nor
+	// paused.
 	Proposing() bool
 	// Leader is the replica whose proposer leads, as far as it is known here; 0 if
 	// none is.
@@ -245,11 +246,13 @@ func (g *Gateway) repeat(all bool) {
 }
 
 // propose hands commands to the own proposer, or past it to the leader's while
-// the own one is down. What is lost on the way is repeated by the clock.
+// the own one is down or paused. What is lost on the way is repeated by the clock.
 func (g *Gateway) propose(commands [][]byte) {
-	err := g.options.Replica.Submit(g.envelope(paxos.RoleProposer, &paxos.Propose{Commands: commands}))
-	if !errors.Is(err, host.ErrDown) {
-		return
+	if g.options.Replica.Proposing() {
+		err := g.options.Replica.Submit(g.envelope(paxos.RoleProposer, &paxos.Propose{Commands: commands}))
+		if !errors.Is(err, host.ErrDown) {
+			return
+		}
 	}
 	leader := g.options.Replica.Leader()
 	if leader == paxos.Everyone || leader == g.options.Identity.Replica {

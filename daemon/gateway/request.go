@@ -253,14 +253,14 @@ func (g *Gateway) update(updates []update) {
 	}
 }
 
-// noProposer says why no update can be taken: the own proposer is down and no
-// other is known to lead.
+// noProposer says why no update can be taken: the own proposer is down or
+// paused and no other is known to lead.
 func (g *Gateway) noProposer() *protocol.Error {
 	if g.options.Replica.Proposing() || g.options.Replica.Leader() != paxos.Everyone {
 		return nil
 	}
 	return protocol.Refuse(protocol.CodeUnavailable, g.options.Identity.Replica,
-		"the proposer of this replica is down and no leader is known")
+		"the proposer of this replica is down or paused and no leader is known")
 }
 
 func (g *Gateway) registerError(err error) *protocol.Error {

@@ -231,8 +231,9 @@ func (h *Host) role(kind paxos.Roles) (*role, error) {
 	return nil, fmt.Errorf("role %q: %w", kind, ErrRole)
 }
 
-// Up reports whether a role runs; a paused one does.
-func (h *Host) Up(kind paxos.Roles) bool {
+// Working reports whether a role takes what it is given: it is neither down nor
+// paused.
+func (h *Host) Working(kind paxos.Roles) bool {
 	r, err := h.role(kind)
-	return err == nil && r.box.isOpen()
+	return err == nil && r.box.isWorking()
 }

@@ -252,6 +252,9 @@ func TestPausedRoleTakesNothing(t *testing.T) {
 		if err := w.host.Pause(paxos.RoleLearner, "test"); err != nil {
 			t.Fatal(err)
 		}
+		if w.host.Working(paxos.RoleLearner) || !w.host.Working(paxos.RoleProposer) {
+			t.Error("the paused learner works, or the proposer does not")
+		}
 		w.host.Receive([]paxos.Envelope{to(self, paxos.RoleLearner, &paxos.Heartbeat{})})
 		time.Sleep(time.Second)
 		if kinds, _ := w.agents[2].got(); len(kinds) != 0 {

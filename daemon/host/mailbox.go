@@ -208,9 +208,9 @@ func entryBytes(entries []paxos.Entry) int {
 	return size
 }
 
-// isOpen reports whether the role is up.
-func (m *mailbox) isOpen() bool {
+// isWorking reports whether the role is up and not paused.
+func (m *mailbox) isWorking() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.open
+	return m.open && !m.paused
 }
