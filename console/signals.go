@@ -27,7 +27,7 @@ func (s *signals) catch(soft, hard func()) (release func()) {
 	if s.arriving == nil {
 		s.arriving, s.done = make(chan os.Signal, 4), make(chan struct{})
 		signal.Notify(s.arriving, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-		go s.watch()
+		go s.watch(s.arriving, s.done)
 	}
 	s.soft, s.hard = soft, hard
 	if s.received != 0 {
@@ -40,12 +40,13 @@ func (s *signals) catch(soft, hard func()) (release func()) {
 	}
 }
 
-func (s *signals) watch() {
+// watch ends with close.
+func (s *signals) watch(arriving <-chan os.Signal, done <-chan struct{}) {
 	for {
 		select {
-		case <-s.done:
+		case <-done:
 			return
-		case arrived := <-s.arriving:
+		case arrived := <-arriving:
 			number, _ := arrived.(syscall.Signal)
 			s.take(number)
 		}
