@@ -50,10 +50,16 @@ func (d *daemon) Status() protocol.Status {
 			Queue: roles[i].Kind.String(), Length: roles[i].Waiting, Limit: mailboxMessagesMax, Dropped: roles[i].Dropped,
 		})
 	}
+	forwards, others := d.links.Waiting()
+	forwardsMax, othersMax := d.links.WaitingMax()
+	forwardsDropped := d.counters.ForwardsDropped.Load() // first: it is part of the other
 	s.Queues = append(s.Queues, protocol.QueueStatus{
 		Queue: "requests", Length: d.gateway.Waiting(), Limit: d.gateway.WaitingMax(), Dropped: d.counters.Overloaded.Load(),
 	}, protocol.QueueStatus{
-		Queue: "peer_bytes", Length: d.links.Waiting(), Limit: d.links.WaitingMax(), Dropped: d.counters.PeerDropped.Load(),
+		Queue: "peer_bytes", Length: others, Limit: othersMax,
+		Dropped: d.counters.PeerDropped.Load() - forwardsDropped,
+	}, protocol.QueueStatus{
+		Queue: "forward_bytes", Length: forwards, Limit: forwardsMax, Dropped: forwardsDropped,
 	})
 	for _, l := range d.links.Status() {
 		s.Peers = append(s.Peers, protocol.PeerStatus{

@@ -203,6 +203,40 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+func TestOutboxLanesDoNotKeepOutEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader, writer := io.Pipe()
+		o := NewOutbox(writer, 10)
+		write := func(lane int, text string, want error) {
+			t.Helper()
+			if err := o.WriteLane(lane, 4, []byte(text)); !errors.Is(err, want) {
+				t.Errorf("lane %d, %q: %v, want %v", lane, text, err, want)
+			}
+		}
+		write(0, "a", nil)
+		synctest.Wait() // it is being written, nobody reads
+		write(1, "bbb", nil)
+		write(1, "bb", ErrOutboxFull)
+		write(0, "cccc", nil)
+		write(1, "d", nil)
+		write(2, "eeeee", ErrOutboxFull)
+		write(2, "e", nil)
+		if n, all := o.WaitingIn(1), o.Waiting(); n != 4 || all != 9 {
+			t.Errorf("%d bytes wait in lane 1 of %d, want 4 of 9", n, all)
+		}
+		got := make([]byte, 1+9)
+		if _, err := io.ReadFull(reader, got); err != nil || string(got) != "abbbccccde" {
+			t.Errorf("arrived: %q, %v", got, err)
+		}
+		synctest.Wait()
+		write(1, "ffff", nil) // its lane is free again
+		o.Abort()
+		_ = reader.Close()
+		<-o.Done()
+		write(1, "g", ErrOutboxClosed)
+	})
+}
+
 func TestOutboxFails(t *testing.T) {
 	reader, writer := io.Pipe()
 	broken := errors.New("broken")

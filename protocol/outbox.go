@@ -28,10 +28,14 @@ type Outbox struct {
 	mu     sync.Mutex
 	wake   sync.Cond
 	buffer []byte
+	lanes  [lanesMax]int // bytes of buffer that were added by WriteLane, by lane
 	asleep bool
 	closed bool
 	err    error // the first failed write
 }
+
+// lanesMax is how many lanes share an outbox.
+const lanesMax = 4
 
 // NewOutbox starts an outbox in which at most limit bytes wait, beside what is
 // being written. A single addition may exceed the limit if nothing waits yet.
@@ -66,6 +70,33 @@ func (o *Outbox) Write(frames []byte) (int, error) {
 	o.buffer = append(o.buffer, frames...)
 	o.rouse()
 	return len(frames), nil
+}
+
+// WriteLane adds a copy of whole frames if at most limit bytes of the lane, 0 to 3,
+// wait then: what is added to one lane never keeps out another, and yet all leave in
+// the order in which they came. Frames longer than the limit are never taken. The
+// limit of the outbox does not count, but what waits here counts for Write and Add.
+// The errors are those of Add.
+func (o *Outbox) WriteLane(lane, limit int, frames []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.refusal(); err != nil && !errors.Is(err, ErrOutboxFull) {
+		return err
+	}
+	if o.lanes[lane]+len(frames) > limit {
+		return ErrOutboxFull
+	}
+	o.lanes[lane] += len(frames)
+	o.buffer = append(o.buffer, frames...)
+	o.rouse()
+	return nil
+}
+
+// WaitingIn gives the bytes of a lane that wait to be written.
+func (o *Outbox) WaitingIn(lane int) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lanes[lane]
 }
 
 func (o *Outbox) refusal() error {
@@ -112,7 +143,7 @@ func (o *Outbox) Close() error {
 func (o *Outbox) Abort() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed, o.buffer = true, nil
+	o.closed, o.buffer, o.lanes = true, nil, [lanesMax]int{}
 	o.rouse()
 }
 
@@ -132,7 +163,7 @@ func (o *Outbox) run() {
 			n := min(len(rest), WriteBytesMax)
 			if _, err := o.writer.Write(rest[:n]); err != nil {
 				o.mu.Lock()
-				o.err, o.buffer = err, nil
+				o.err, o.buffer, o.lanes = err, nil, [lanesMax]int{}
 				o.mu.Unlock()
 				return
 			}
@@ -158,6 +189,6 @@ func (o *Outbox) next(spare []byte) []byte {
 		o.mu.Lock()
 	}
 	batch := o.buffer
-	o.buffer = spare
+	o.buffer, o.lanes = spare, [lanesMax]int{}
 	return batch
 }

@@ -10,7 +10,9 @@ type Counters struct {
 	Overloaded  atomic.Uint64 // requests refused at a limit
 	Retries     atomic.Uint64 // commands handed to the proposer again
 	PeerDropped atomic.Uint64 // messages to peers that did not fit into a queue
-	PeerFrames  atomic.Uint64 // frames from peers
-	PeerForeign atomic.Uint64 // frames from peers that were not theirs to send
-	LinkBreaks  atomic.Uint64 // connections to peers that broke
+	// ForwardsDropped are those of PeerDropped, counted after it, that carried commands of clients.
+	ForwardsDropped atomic.Uint64
+	PeerFrames      atomic.Uint64 // frames from peers
+	PeerForeign     atomic.Uint64 // frames from peers that were not theirs to send
+	LinkBreaks      atomic.Uint64 // connections to peers that broke
 }

@@ -16,10 +16,18 @@ import (
 )
 
 const (
-	// queueBytesMax bounds what waits for a stream of consensus, controlBytesMax
-	// what waits for one of control.
-	queueBytesMax   = 16 << 20
+	// What waits for a stream of consensus: votes, values and all else, the commands
+	// of clients on their way to the leader, and promises. Each has its own limit, so
+	// that a burst of one cannot push out another. All parts of a promise are made at
+	// once and count only together; their limit is what a mailbox takes.
+	queueBytesMax    = 16 << 20
+	forwardBytesMax  = 8 << 20
+	promisesBytesMax = 64 << 20
+	// controlBytesMax bounds what waits for a stream of control.
 	controlBytesMax = 1 << 20
+	// additionBytesMax is where frames that go the same way are cut: queues take them
+	// or drop them together.
+	additionBytesMax = 1 << 20
 	// envelopesMax bounds what is handed in at once, so that a flood of one peer
 	// cannot keep the others out of a mailbox for long.
 	envelopesMax = 512
@@ -160,24 +168,29 @@ func (l *Links) Status() []Status {
 	return all
 }
 
-// Waiting is the bytes that wait to be sent, to all replicas together.
-func (l *Links) Waiting() int {
-	bytes := 0
+// Waiting is the bytes that wait to be sent, to all replicas together: the commands
+// of clients on their way to a leader, and all else.
+func (l *Links) Waiting() (forwards, others int) {
 	for _, k := range l.links {
 		if k == nil {
 			continue
 		}
 		k.mu.Lock()
 		if c := k.current; c != nil {
-			bytes += c.consensus.Waiting() + c.control.Waiting()
+			part := c.consensus.WaitingIn(int(classForward))
+			forwards += part
+			others += max(c.consensus.Waiting()-part, 0) + c.control.Waiting()
 		}
 		k.mu.Unlock()
 	}
-	return bytes
+	return forwards, others
 }
 
-// WaitingMax is the limit of Waiting.
-func (l *Links) WaitingMax() int { return len(l.options.Addresses) * (queueBytesMax + controlBytesMax) }
+// WaitingMax is the limits of Waiting.
+func (l *Links) WaitingMax() (forwards, others int) {
+	count := len(l.options.Addresses)
+	return count * forwardBytesMax, count * (queueBytesMax + promisesBytesMax + controlBytesMax)
+}
 
 // AcceptorsHeard counts the other replicas whose acceptor was heard within the
 // time.
@@ -197,11 +210,14 @@ func (l *Links) AcceptorsHeard(within time.Duration) int {
 // millis is the clock of last signs of life; it is never 0.
 func (l *Links) millis() int64 { return time.Since(l.start).Milliseconds() + 1 }
 
-// class decides which stream a message takes.
+// class decides which stream a message takes, and of which limit there.
 type class uint8
 
 const (
+	// The first three share the stream of consensus; they are its lanes.
 	classConsensus class = iota
+	classForward
+	classPromise
 	classControl
 	classFetch
 	classHeld
@@ -211,6 +227,10 @@ func classOf(kind paxos.Kind) class {
 	switch kind {
 	case paxos.KindCanvass, paxos.KindCanvassReply, paxos.KindHeartbeat, paxos.KindHeartbeatReply:
 		return classControl
+	case paxos.KindForward:
+		return classForward
+	case paxos.KindPromise:
+		return classPromise
 	case paxos.KindFetch:
 		return classFetch
 	case paxos.KindHeld:
@@ -235,11 +255,12 @@ func (l *Links) Send(envelopes []paxos.Envelope) {
 		if e.To.Replica == l.options.Identity.Replica {
 			continue
 		}
-		if next := classOf(e.Message.Kind()); count > 0 && (e.To.Replica != to || next != way) {
+		next := classOf(e.Message.Kind())
+		if count > 0 && (e.To.Replica != to || next != way || len(frames) >= additionBytesMax) {
 			l.queue(to, way, frames, count)
 			frames, count = frames[:0], 0
 		}
-		to, way = e.To.Replica, classOf(e.Message.Kind())
+		to, way = e.To.Replica, next
 		frames = protocol.AppendEnvelope(frames, e)
 		count++
 	}
@@ -279,12 +300,27 @@ func (l *Links) put(k *link, way class, frames []byte, count int) {
 		return
 	}
 	k.mu.Unlock()
-	if box != nil {
-		if _, err := box.Write(frames); err == nil {
-			return
-		}
+	if box != nil && add(box, way, frames) == nil {
+		return
 	}
 	l.options.Counters.PeerDropped.Add(uint64(count))
+	if way == classForward {
+		l.options.Counters.ForwardsDropped.Add(uint64(count))
+	}
+}
+
+// add puts frames into a queue, within the limit of their class.
+func add(box *protocol.Outbox, way class, frames []byte) error {
+	switch way {
+	case classConsensus:
+		return box.WriteLane(int(way), queueBytesMax, frames)
+	case classForward:
+		return box.WriteLane(int(way), forwardBytesMax, frames)
+	case classPromise:
+		return box.WriteLane(int(way), promisesBytesMax, frames)
+	}
+	_, err := box.Write(frames)
+	return err
 }
 
 // outboxLocked is the queue of a way, nil if the connection is down.
@@ -294,7 +330,7 @@ func (k *link) outboxLocked(way class) *protocol.Outbox {
 		return k.asking.outbox
 	case way == classHeld && k.asked != nil:
 		return k.asked.outbox
-	case way == classConsensus && k.current != nil:
+	case way <= classPromise && k.current != nil:
 		return k.current.consensus
 	case way == classControl && k.current != nil:
 		return k.current.control

@@ -253,6 +253,50 @@ func TestASlowPeerNeverBlocksTheSender(t *testing.T) {
 	a.until("drops", func() bool { return a.count.PeerDropped.Load() > 0 })
 }
 
+// TestForwardsDoNotPushOutVotes: more commands than their limit are sent to a replica
+// that takes nothing; votes and a promise in many parts behind them get through.
+func TestForwardsDoNotPushOutVotes(t *testing.T) {
+	w := newNetwork(t, 2)
+	a, b := w.start(1, nil), w.start(2, nil)
+	a.connected(1)
+	b.connected(1)
+	for range 2 * cap(b.received) { // from now on b takes nothing
+		a.links.Send([]paxos.Envelope{envelope(1, 2, &paxos.Nack{})})
+	}
+	b.until("a full channel", func() bool { return len(b.received) == cap(b.received) })
+	a.until("the first drop", func() bool { // everything on the way fills up first
+		a.links.Send([]paxos.Envelope{envelope(1, 2, &paxos.Forward{Commands: [][]byte{make([]byte, 1<<20)}})})
+		return a.count.ForwardsDropped.Load() > 0
+	})
+	dropped := a.count.PeerDropped.Load()
+	if forwards := a.count.ForwardsDropped.Load(); dropped != forwards {
+		t.Errorf("%d messages were dropped, %d of them forwards", dropped, forwards)
+	}
+	const parts = 100
+	envelopes := []paxos.Envelope{envelope(1, 2, &paxos.Accepted{First: 7, Last: 7})}
+	for part := range uint32(parts) {
+		envelopes = append(envelopes, envelope(1, 2, &paxos.Promise{
+			Part: part, Parts: parts, Entries: []paxos.Entry{{Slot: paxos.Slot(part + 1), Value: make([]byte, 256<<10)}},
+		}))
+	}
+	a.links.Send(append(envelopes, envelope(1, 2, &paxos.Accepted{First: 8, Last: 8})))
+	if now := a.count.PeerDropped.Load(); now != dropped {
+		t.Errorf("%d messages were dropped behind the forwards", now-dropped)
+	}
+	votes, arrived := 0, 0
+	for votes < 2 {
+		switch b.next().Message.(type) {
+		case *paxos.Accepted:
+			votes++
+		case *paxos.Promise:
+			arrived++
+		}
+	}
+	if arrived != parts {
+		t.Errorf("%d parts of a promise arrived, want %d", arrived, parts)
+	}
+}
+
 func TestStrangersAreRefusedWithASentence(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*protocol.Identity)
