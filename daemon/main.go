@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,13 +44,27 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "synodd: %v\n", err)
+	tell("synodd: " + err.Error() + "\n")
 	code := exitUsage
 	var coded *exit
 	if errors.As(err, &coded) {
 		code = coded.code
 	}
 	os.Exit(code)
+}
+
+// tell writes the last line of the process to standard error. If nobody takes it in
+// time the process ends without: whoever waits for its end matters more.
+func tell(line string) {
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		_, _ = os.Stderr.WriteString(line)
+	}()
+	select {
+	case <-told:
+	case <-time.After(logFlushMax):
+	}
 }
 
 const (

@@ -185,6 +185,37 @@ func waitForFiles(t *testing.T, pattern string, count int) {
 	t.Fatalf("fewer than %d files match %s", count, pattern)
 }
 
+func TestAStandardErrorThatNobodyReadsStopsNothing(t *testing.T) {
+	folder, parsed := singleCluster(t)
+	wantEnd(t, 0, "", synodd(t, folder, "init"))
+	p := synodd(t, folder, "--replica", "r1")
+	p.waitFor("msg=ready")
+	ctx := context.Background()
+	c, err := client.Open(ctx, client.Endpoints(parsed), client.WithTimeout(patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const puts = 400 // their lines are more than a pipe holds
+	for range puts {
+		must[client.Info](t)(c.Put(ctx, bytes.Repeat([]byte("k"), 200), []byte("v")))
+	}
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.command.Wait(); err != nil {
+		t.Errorf("the end of a process whose lines nobody reads: %v", err)
+	}
+	const last = "everything is on disk"
+	if rest, err := io.ReadAll(p.output); err != nil || bytes.Contains(rest, []byte(last)) {
+		t.Errorf("the pipe took everything (%d bytes), so this test shows nothing: %v", len(rest), err)
+	}
+	file, err := os.ReadFile(filepath.Join(folder, "logs", "r1.log"))
+	if err != nil || bytes.Count(file, []byte("msg=put")) != puts || !bytes.Contains(file, []byte(last)) {
+		t.Errorf("the log file is not whole: %d bytes, %v", len(file), err)
+	}
+}
+
 func TestReadableRefusalsAtStart(t *testing.T) {
 	folder, parsed := singleCluster(t)
 	wantEnd(t, exitUsage, "not in the configuration", synodd(t, folder, "--replica", "r2"))

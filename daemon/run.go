@@ -4,13 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/signal"
 	"runtime"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -54,9 +55,11 @@ func run(f *flags) error {
 	if err != nil {
 		return fail(exitFailure, err)
 	}
-	defer func() { _ = file.Close() }() // its lines are on standard error too
+	// A queue for each, so that a standard error that nobody reads leaves the file whole.
+	s.lines = []*monitor.Queue{monitor.NewQueue(file), monitor.NewQueue(os.Stderr)}
+	defer s.closeLines(file)
 	logger, err := monitor.NewLogger(monitor.LogOptions{
-		Level: c.Log.Level, JSON: f.logFormat == "json", Writers: []io.Writer{os.Stderr, file}, Ring: s.ring,
+		Level: c.Log.Level, JSON: f.logFormat == "json", Queues: s.lines, Ring: s.ring,
 	})
 	if err != nil {
 		return fail(exitUsage, err)
@@ -69,6 +72,31 @@ func run(f *flags) error {
 		s.logger.Error("stopped", "error", err)
 	}
 	return err
+}
+
+// logFlushMax is how long the end of the process waits for its last log lines.
+const logFlushMax = time.Second
+
+// closeLines ends the queues of log lines, and the file if nothing holds it.
+func (s *settings) closeLines(file *monitor.File) {
+	var ending sync.WaitGroup
+	for i, q := range s.lines {
+		ending.Go(func() {
+			if q.Close(logFlushMax) && i == 0 {
+				_ = file.Close() // its lines are on standard error too
+			}
+		})
+	}
+	ending.Wait()
+}
+
+// flushLines waits until the log lines so far are written.
+func (s *settings) flushLines() {
+	var flushing sync.WaitGroup
+	for _, q := range s.lines {
+		flushing.Go(func() { q.Flush(logFlushMax) })
+	}
+	flushing.Wait()
 }
 
 // readIdentity reads who this is and holds it against the configuration.
@@ -112,6 +140,7 @@ func (s *settings) die(failure host.Failure) {
 	if failure.Stack != "" {
 		s.logger.Error("where it failed", "stack", failure.Stack)
 	}
+	s.flushLines()
 	os.Exit(code)
 }
 

@@ -48,7 +48,8 @@ type settings struct {
 	dir      string // of the replica
 	logger   *slog.Logger
 	ring     *monitor.Ring
-	file     *monitor.File // nil in tests
+	file     *monitor.File    // nil in tests
+	lines    []*monitor.Queue // of the logger: the file's, standard error's; none in tests
 	// fatal ends the process; it must not return in a product.
 	fatal func(host.Failure)
 }

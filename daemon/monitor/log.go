@@ -18,8 +18,12 @@ const timeLayout = "2006-01-02T15:04:05.000Z"
 type LogOptions struct {
 	Level string // debug, info, warn, error
 	JSON  bool   // one JSON object per line instead of key=value text
-	// Writers get each line, in order; a writer that fails is not asked why.
+	// Writers get each line, in order, before the call that logs returns: they must
+	// never block. A writer that fails is not asked why.
 	Writers []io.Writer
+	// Queues get each line too, and may drop some: they are for writers that can
+	// block. Their owner closes them.
+	Queues []*Queue
 	// Ring keeps the latest lines for operators; may be nil.
 	Ring *Ring
 }
@@ -32,11 +36,14 @@ func NewLogger(options LogOptions) (*slog.Logger, error) {
 	}
 	out := &sink{options: options}
 	settings := &slog.HandlerOptions{Level: level, ReplaceAttr: milliseconds}
-	var format slog.Handler = slog.NewTextHandler(&out.line, settings)
-	if options.JSON {
-		format = slog.NewJSONHandler(&out.line, settings)
+	format := func(to io.Writer) slog.Handler {
+		if options.JSON {
+			return slog.NewJSONHandler(to, settings)
+		}
+		return slog.NewTextHandler(to, settings)
 	}
-	return slog.New(&handler{format: format, out: out}), nil
+	out.notes = format(&out.note)
+	return slog.New(&handler{format: format(&out.line), out: out}), nil
 }
 
 // milliseconds gives the time of a line its fixed form.
@@ -51,8 +58,19 @@ func milliseconds(groups []string, attr slog.Attr) slog.Attr {
 type sink struct {
 	options LogOptions
 
-	mu   sync.Mutex
-	line bytes.Buffer // the line being made
+	mu    sync.Mutex
+	line  bytes.Buffer // the line being made
+	note  bytes.Buffer // the line that tells of dropped ones
+	notes slog.Handler // makes it
+}
+
+// dropped makes the line that tells how many were dropped. The caller holds mu.
+func (s *sink) dropped(lines uint64) []byte {
+	s.note.Reset()
+	record := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped, the writer is too slow", 0)
+	record.AddAttrs(slog.Uint64("lines", lines))
+	_ = s.notes.Handle(context.Background(), record) // a buffer takes everything
+	return s.note.Bytes()
 }
 
 // handler formats a line into the sink's buffer and then hands it out whole, so
@@ -75,6 +93,9 @@ func (h *handler) Handle(ctx context.Context, record slog.Record) error {
 	}
 	for _, w := range h.out.options.Writers {
 		_, _ = w.Write(h.out.line.Bytes())
+	}
+	for _, q := range h.out.options.Queues {
+		q.add(h.out.line.Bytes(), h.out.dropped)
 	}
 	if h.out.options.Ring != nil {
 		text := strings.TrimSuffix(h.out.line.String(), "\n")
