@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -65,7 +66,7 @@ func (g *Grammar) expectation(c *call) (condition, error) {
 				return nil
 			}
 			names := failureNames()
-			return fmt.Errorf("%s; have any, %s", unknown("error kind", text, names), strings.Join(names, ", "))
+			return errors.New(unknownOf("error kind", text, append([]string{"any"}, names...)))
 		})
 	case "from":
 		err = r.text(&want, g.replica)
@@ -92,7 +93,7 @@ func keywordOf(word value, keywords []string) (string, error) {
 			return keyword, nil
 		}
 	}
-	text := unknown("condition", word.text, keywords) + "; have " + strings.Join(keywords, ", ")
+	text := unknownOf("condition", word.text, keywords)
 	if word.quoted {
 		text = "the condition comes first, without quotes: " + strings.Join(keywords, ", ")
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,7 +38,7 @@ const (
 	KindSpan                 // "200ms..1s"
 	KindChoice               // one of the parameter's choices
 	KindReplica              // "r3"
-	KindRoles                // "r3", "r3.acceptor" or "*.acceptor"
+	KindRoles                // "r3", "r3.acceptor", "leader", "leader.acceptor" or "*.acceptor"
 	KindVerb                 // a verb of the table
 	KindTarget               // "auto", "random", "leader" or a replica
 )
@@ -46,7 +47,7 @@ const (
 type Parameter struct {
 	Name     string
 	Kind     Kind
-	Choices  []string // of a KindChoice
+	Choices  []string // of a KindChoice; of a KindReplica: words that stand for a replica
 	Low      int      // of a KindInteger: smallest and largest value
 	High     int
 	Optional bool   // of an argument: it may be left out, and so may all that follow
@@ -154,6 +155,14 @@ func unknown(what, word string, candidates []string) string {
 	return text
 }
 
+// unknownOf makes the message for a word that is not in a short list: the near one if there is one, else the list.
+func unknownOf(what, word string, list []string) string {
+	if text := unknown(what, word, list); strings.HasSuffix(text, "?") {
+		return text
+	}
+	return fmt.Sprintf("unknown %s %s; have %s", what, Quote(word), strings.Join(list, ", "))
+}
+
 // value checks one value against its parameter.
 func (g *Grammar) value(p *Parameter, text string) error {
 	switch p.Kind {
@@ -178,6 +187,9 @@ func (g *Grammar) value(p *Parameter, text string) error {
 			return fmt.Errorf("%s must be %s, not %s", p.Name, strings.Join(p.Choices, " or "), Quote(text))
 		}
 	case KindReplica:
+		if slices.Contains(p.Choices, text) {
+			return nil
+		}
 		return g.replica(text)
 	case KindRoles:
 		_, err := g.roles(text)
@@ -226,7 +238,7 @@ var roleNames = []string{"proposer", "acceptor", "learner"}
 
 // RoleTarget is what a fault command acts on.
 type RoleTarget struct {
-	Replica string // "r3", or "*" for every replica
+	Replica string // "r3", "*" for every replica, or "leader" for the one that leads when the command runs
 	Role    string // "proposer", "acceptor" or "learner"; "" for all three
 }
 
@@ -235,12 +247,15 @@ func (g *Grammar) roles(text string) (RoleTarget, error) {
 	replica, role, two := strings.Cut(text, ".")
 	target := RoleTarget{Replica: replica, Role: role}
 	if two && !slices.Contains(roleNames, role) {
-		return target, fmt.Errorf("%s; have %s", unknown("role", role, roleNames), strings.Join(roleNames, ", "))
+		return target, errors.New(unknownOf("role", role, roleNames))
 	}
 	if replica == "*" {
 		if !two {
 			return target, fmt.Errorf(`"*" needs a role, write *.acceptor, *.proposer or *.learner`)
 		}
+		return target, nil
+	}
+	if replica == targetLeader {
 		return target, nil
 	}
 	return target, g.replica(replica)

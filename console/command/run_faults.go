@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"synod/core/config"
@@ -27,6 +28,12 @@ func (e *Executor) roleOrder(ctx context.Context, f *frame, c *call) bool {
 			panic("command: unchecked duration: " + err.Error())
 		}
 	}
+	if target.Replica == targetLeader {
+		if target.Replica, err = e.leading(ctx); err != nil {
+			e.refuse(f, c, err)
+			return true
+		}
+	}
 	if order.Action == CrashRole || order.Action == PauseRole {
 		if err := e.confirm(ctx, f, c, target); err != nil {
 			e.refuse(f, c, err)
@@ -43,6 +50,17 @@ func (e *Executor) roleOrder(ctx context.Context, f *frame, c *call) bool {
 		e.record(c, e.order(ctx, f, c, step{replica, do}))
 	}
 	return true
+}
+
+// leading gives the replica that leads now, for commands that take it as their target. A majority must name it, or the
+// command might break one that has lost its lead without knowing it.
+func (e *Executor) leading(ctx context.Context) (string, error) {
+	answers := e.look(ctx, pollTimeout)
+	leader, votes := leaderOf(answers)
+	if votes <= len(answers)/2 {
+		return "", errors.New("no majority of the replicas names a leader now: `wait leader` first, or name a replica, such as r3")
+	}
+	return leader, nil
 }
 
 // step is an operator's order to one replica.
@@ -107,7 +125,11 @@ func (e *Executor) confirm(ctx context.Context, f *frame, c *call, target RoleTa
 	if c.verb.Name == string(PauseRole) {
 		return nil
 	}
-	return e.moderate(ctx, f, Danger{Command: shown(c), Effect: "stops roles that are at work"})
+	effect := "stops roles that are at work"
+	if strings.HasPrefix(c.arg(0), targetLeader) {
+		effect = "stops roles of " + target.Replica + ", which leads now"
+	}
+	return e.moderate(ctx, f, Danger{Command: shown(c), Effect: effect})
 }
 
 // acceptors counts those that vote now and those that would after the command.
@@ -153,6 +175,13 @@ func (e *Executor) process(ctx context.Context, f *frame, c *call) bool {
 	if e.ports.Processes == nil {
 		e.refuse(f, c, errors.New("only the program that has started the replicas can do this: use it under `synod up`"))
 		return true
+	}
+	if replica == targetLeader {
+		var err error
+		if replica, err = e.leading(ctx); err != nil {
+			e.refuse(f, c, err)
+			return true
+		}
 	}
 	do := e.ports.Processes.Start
 	if c.verb.Name == "kill" {

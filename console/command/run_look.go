@@ -112,7 +112,8 @@ func (e *Executor) status(ctx context.Context, f *frame, c *call) bool {
 	}
 	var rows [][]string
 	failed := 0
-	for _, answer := range e.look(ctx, f.limit(c), only...) {
+	answers := e.look(ctx, f.limit(c), only...)
+	for _, answer := range answers {
 		if answer.err != nil {
 			failed++
 			rows = append(rows, []string{answer.replica, "no answer: " + cut(Visible(answer.err.Error()))})
@@ -128,8 +129,36 @@ func (e *Executor) status(ctx context.Context, f *frame, c *call) bool {
 	e.report(c, []string{
 		"replica", "proposer", "acceptor", "learner", "leader", "ballot", "chosen", "applied", "uptime", "",
 	}, rows)
+	if word := verdict(answers); len(only) == 0 && len(answers) > 1 && word != "" {
+		e.report(c, nil, [][]string{{word}})
+	}
 	e.looked(f, failed, len(rows))
 	return true
+}
+
+// verdict says why a cluster serves nobody and what would help; "" if it serves.
+func verdict(answers []look) string {
+	answering, voting := 0, 0
+	for i := range answers {
+		if answers[i].err == nil {
+			answering++
+		}
+		if answers[i].votes() {
+			voting++
+		}
+	}
+	majority := len(answers)/2 + 1
+	leader, votes := leaderOf(answers)
+	switch {
+	case answering == 0:
+		return "no replica answers: start them, `synod up` does it on this machine, or name others with --config or --host"
+	case voting < majority:
+		return fmt.Sprintf("no majority: %d of %d acceptors work and %d must, so nothing is answered until more come back",
+			voting, len(answers), majority)
+	case leader == "" || votes < majority:
+		return "no leader yet: `synod wait leader` waits for one"
+	}
+	return ""
 }
 
 func number10(n uint64) string { return strconv.FormatUint(n, 10) }

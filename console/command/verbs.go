@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Options that several verbs share.
@@ -17,8 +18,9 @@ var (
 		Name: "format", Kind: KindChoice, Choices: []string{"text", "hex", "json", "base64"}, Help: "how a value is shown",
 	}
 	forOption   = Parameter{Name: "for", Kind: KindDuration, Help: "comes back by itself after this"}
-	rolesTarget = Parameter{Name: "T", Kind: KindRoles, Help: "r3, r3.acceptor or *.acceptor"}
+	rolesTarget = Parameter{Name: "T", Kind: KindRoles}
 	replicaOne  = Parameter{Name: "rN", Kind: KindReplica}
+	victim      = Parameter{Name: "rN|leader", Kind: KindReplica, Choices: []string{targetLeader}}
 	keyArgument = Parameter{Name: "K", Kind: KindKey}
 )
 
@@ -43,11 +45,11 @@ func dataVerbs() []Verb {
 			Name: "put", Group: Data, Help: "write a key", Targets: []string{"one"},
 			Arguments: []Parameter{keyArgument, {Name: "V", Optional: true}},
 			Options: []Parameter{
-				timeoutOption, formatOption,
-				{Name: "file", Help: "take the value from this file"},
+				timeoutOption, {Name: "file", Help: "take the value from this file"},
 			},
 			Long: "An ok means that the value is on the disks of a majority. After timeout or no_quorum the outcome is\n" +
-				"unknown: a later leader may still choose the value; `retry` asks again and never writes twice.",
+				"unknown: a later leader may still choose the value; `retry` asks again and never writes twice.\n" +
+				"Any bytes: x'00ff' at the prompt and in files, file=PATH anywhere.",
 			Examples: []string{
 				"put color red", `put "two words" "a\nb" @leader`, "put logo x'89504e47'", "put photo file=photo.jpg",
 			},
@@ -113,28 +115,34 @@ func lookVerbs() []Verb {
 }
 
 func faultVerbs() []Verb {
+	const targets = "T is r3 (all three roles of a replica), r3.acceptor, or *.acceptor (that role of every replica)"
+	const targetsEnd = ".\n\n"
+	const orLeader = ";\nleader and leader.acceptor mean the replica that leads now.\n\n"
 	roles := func(name, help, long string, options ...Parameter) Verb {
 		return Verb{
-			Name: name, Group: Faults, Help: help, Long: long, Arguments: []Parameter{rolesTarget}, Options: options,
+			Name: name, Group: Faults, Help: help, Long: targets + long, Arguments: []Parameter{rolesTarget}, Options: options,
 			Examples: []string{name + " r3", name + " r3.acceptor", name + " *.learner"},
 		}
 	}
 	crash := roles("crash", "roles lose their memory and stop",
-		"The role stays down until restart, heal or its time to live; for=2s brings it back by itself. What it had\n"+
+		orLeader+"The role stays down until restart, heal or its time to live; for=2s brings it back by itself. What it had\n"+
 			"written and not yet synced survives, as the operating system still has it. Asks for --yes in scripts,\n"+
 			"and for the cluster's name if no majority of acceptors would be left.", forOption)
-	crash.Examples = append(crash.Examples, "crash r3.acceptor for=2s")
+	crash.Examples = append(crash.Examples, "crash leader", "crash r3.acceptor for=2s")
+	pause := roles("pause", "roles stop working and keep their memory",
+		orLeader+"As if the process hung: nothing is lost, nothing is done.", forOption)
+	pause.Examples = append(pause.Examples, "pause leader for=5s")
+	restart := roles("restart", "crashed roles come back from their disks",
+		targetsEnd+"The role replays its log, as after the death of its process.")
+	resume := roles("resume", "paused roles go on",
+		targetsEnd+"They work off what has waited, as far as it has not been dropped.")
+	restart.check, resume.check = checkBack, checkBack
 	return []Verb{
-		crash,
-		roles("restart", "crashed roles come back from their disks",
-			"The role replays its log, as after the death of its process."),
-		roles("pause", "roles stop working and keep their memory",
-			"As if the process hung: nothing is lost, nothing is done.", forOption),
-		roles("resume", "paused roles go on", "They work off what has waited, as far as it has not been dropped."),
+		crash, restart, pause, resume,
 		{
-			Name: "kill", Group: Faults, Help: "end a replica's process with SIGKILL", Arguments: []Parameter{replicaOne},
-			Long:     "Works where this program has started the replicas (synod up).",
-			Examples: []string{"kill r3"},
+			Name: "kill", Group: Faults, Help: "end a replica's process with SIGKILL", Arguments: []Parameter{victim},
+			Long:     "Works where this program has started the replicas (synod up). leader is the one that leads now.",
+			Examples: []string{"kill r3", "kill leader"},
 		},
 		{
 			Name: "start", Group: Faults, Help: "start a killed replica's process", Arguments: []Parameter{replicaOne},
@@ -166,6 +174,14 @@ func faultVerbs() []Verb {
 			Examples: []string{"faults"},
 		},
 	}
+}
+
+// checkBack refuses the leader as the target of what brings roles back: who leads is not down.
+func checkBack(c *call) error {
+	if len(c.args) > 0 && c.args[0].known && strings.HasPrefix(c.args[0].text, targetLeader) {
+		return errors.New("who leads is neither down nor paused: name the replica, such as r3; `status` shows which it is")
+	}
+	return nil
 }
 
 func scriptVerbs() []Verb {
@@ -212,7 +228,7 @@ func scriptVerbs() []Verb {
 		},
 		{
 			Name: "wait", Group: Script, Help: "wait until the cluster is as asked",
-			Arguments: []Parameter{{Name: "leader|converged|alive=N|chosen>=N", Optional: true, Rest: true}},
+			Arguments: []Parameter{{Name: "leader|converged|chosen>=N", Optional: true, Rest: true}},
 			Options: []Parameter{
 				{Name: "timeout", Kind: KindDuration, Help: "fail after this (10s)"},
 				{Name: "alive", Kind: KindInteger, Low: 0, High: 9, Help: "so many replicas answer and all their roles run"},
