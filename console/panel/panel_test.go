@@ -9,6 +9,7 @@ import (
 
 	"synod/console/state"
 	"synod/console/theme"
+	"synod/protocol"
 )
 
 func TestNumbers(t *testing.T) {
@@ -88,6 +89,28 @@ func TestPromptShowsThePartAroundTheCursor(t *testing.T) {
 		}
 		if !strings.Contains(text, look.Glyphs.Cursor) {
 			t.Errorf("cursor %d from the end is not seen: %q", back, text)
+		}
+	}
+}
+
+// TestAReplicaWithoutRolesIsNoFollower: one whose roles are all down must not look as if it worked.
+func TestAReplicaWithoutRolesIsNoFollower(t *testing.T) {
+	now := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, row := range []struct{ proposer, others, want string }{
+		{"down", "down", "roles down"}, {"paused", "paused", "paused"}, {"following", "down", "follower"},
+	} {
+		o := state.Observation{ID: "r1", Known: true, Connected: true, At: now}
+		for _, role := range []string{"proposer", "acceptor", "learner"} {
+			word := row.others
+			if role == "proposer" {
+				word = row.proposer
+			}
+			o.Status.Roles = append(o.Status.Roles, protocol.RoleStatus{Role: role, State: word})
+		}
+		c := state.Console{}.Observe(now, []state.Observation{o}, state.Session{})
+		text := ansi.Strip(Replicas(&c, theme.New(true), 120, 10))
+		if !strings.Contains(text, row.want) {
+			t.Errorf("%v: no %q in\n%s", row, row.want, text)
 		}
 	}
 }

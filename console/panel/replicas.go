@@ -190,6 +190,10 @@ func (v *view) state() string {
 	proposer, _ := v.Role("proposer")
 	acceptor, _ := v.Role("acceptor")
 	switch {
+	case v.all("down"):
+		return styled(t.Bad, g.Down+" roles down")
+	case v.all("paused"):
+		return styled(t.Warning, g.Paused+" paused")
 	case acceptor.State == "refusing":
 		return styled(t.Bad, g.Recovering+" refusing")
 	case proposer.State == "leading":
@@ -200,6 +204,16 @@ func (v *view) state() string {
 		return styled(t.Warning, "  "+proposer.State)
 	}
 	return "  follower"
+}
+
+// all tells whether every role of the replica is in that state.
+func (v *view) all(state string) bool {
+	for i := range v.Status.Roles {
+		if v.Status.Roles[i].State != state {
+			return false
+		}
+	}
+	return len(v.Status.Roles) > 0
 }
 
 // behindMax is the number of slots from which a replica is said to catch up: less is the network's delay.

@@ -13,6 +13,7 @@ type Console struct {
 	Replicas []Observation
 	Session  Session
 	Rate     float64 // answered requests a second, of all replicas
+	answered uint64  // requests since the screen began to watch
 	samples  []sample
 }
 
@@ -27,23 +28,35 @@ const rateSpan = 2 * time.Second
 
 // Observe takes what is known at a moment.
 func (c Console) Observe(now time.Time, replicas []Observation, session Session) Console {
-	c.Now, c.Replicas, c.Session = now, replicas, session
-	total := uint64(0)
 	for i := range replicas {
-		total += replicas[i].Status.Requests.Updates + replicas[i].Status.Requests.Reads
+		if i < len(c.Replicas) {
+			c.answered += answeredSince(&c.Replicas[i], &replicas[i])
+		}
 	}
+	c.Now, c.Replicas, c.Session = now, replicas, session
 	samples := make([]sample, 0, len(c.samples)+1)
 	for _, s := range c.samples {
-		if now.Sub(s.at) <= rateSpan && s.total <= total { // a replica that started anew counts from 0
+		if now.Sub(s.at) <= rateSpan {
 			samples = append(samples, s)
 		}
 	}
-	c.samples = append(samples, sample{now, total})
+	c.samples = append(samples, sample{now, c.answered})
 	c.Rate = 0
 	if first := c.samples[0]; now.After(first.at) {
-		c.Rate = float64(total-first.total) / now.Sub(first.at).Seconds()
+		c.Rate = float64(c.answered-first.total) / now.Sub(first.at).Seconds()
 	}
 	return c
+}
+
+// answeredSince counts the requests that a replica has answered between two statuses of the same connection. What it
+// had answered before it was watched is of another time, and one that has started anew counts from 0.
+func answeredSince(before, now *Observation) uint64 {
+	was := before.Status.Requests.Updates + before.Status.Requests.Reads
+	is := now.Status.Requests.Updates + now.Status.Requests.Reads
+	if !before.Known || !before.Connected || !now.Connected || is < was {
+		return 0
+	}
+	return is - was
 }
 
 // Up counts the replicas that answer now.

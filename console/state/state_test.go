@@ -63,6 +63,17 @@ func TestRateIsOfTheLastSecondsAndSurvivesARestart(t *testing.T) {
 	}
 }
 
+func TestRateCountsOnlyWhatWasWatched(t *testing.T) {
+	c := Console{}.Observe(at(0), []Observation{{ID: "r1"}}, Session{})
+	for i := 1; i < 5; i++ {
+		now := at(float64(i) / 10)
+		c = c.Observe(now, []Observation{observation("r1", "r1", now, 1000)}, Session{})
+		if c.Rate != 0 {
+			t.Errorf("rate %.1f of a replica that answered its requests before the screen opened", c.Rate)
+		}
+	}
+}
+
 func TestSessionForgetsTheOldestAndSharesNothing(t *testing.T) {
 	var s Session
 	for i := range entriesMax + 10 {
