@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,5 +82,44 @@ func TestSignalsAskKindlyOnceAndGiveTheirCode(t *testing.T) {
 	terminated.received = syscall.SIGTERM
 	if code := terminated.code(1); code != 143 {
 		t.Errorf("code %d after SIGTERM", code)
+	}
+}
+
+// TestHelpExplainsWhatIsNoCommand: the verbs of the prompt have a help too, and a wrong name is an error.
+func TestHelpExplainsWhatIsNoCommand(t *testing.T) {
+	for _, row := range []struct{ word, want string }{
+		{"expect", "Usage: expect CONDITION"}, {"put", "synod put K"}, {"crash", "leader.acceptor mean"}, {"up", "--headless"},
+	} {
+		var out strings.Builder
+		root := new(program).root()
+		root.SetOut(&out)
+		root.SetArgs([]string{"help", row.word})
+		if err := root.Execute(); err != nil || !strings.Contains(out.String(), row.want) {
+			t.Errorf("help %s: %v, without %q:\n%s", row.word, err, row.want, out.String())
+		}
+	}
+	root := new(program).root()
+	root.SetArgs([]string{"help", "pt"})
+	if err := root.Execute(); err == nil || !strings.Contains(err.Error(), `did you mean "put"?`) {
+		t.Errorf("help pt: %v", err)
+	}
+}
+
+// TestTheLinesOfTheREADMEAreCommands: what a newcomer types first at the prompt must be understood.
+func TestTheLinesOfTheREADMEAreCommands(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```console\n")
+	block, _, closed := strings.Cut(rest, "```")
+	if !found || !closed {
+		t.Fatal("README.md has no block of lines for the prompt")
+	}
+	for line := range strings.Lines(block) {
+		parser := command.NewParser(command.NewGrammar([]string{"r1", "r2", "r3", "r4", "r5"}), nil)
+		if _, err := parser.Line(strings.TrimSpace(line), command.Position{}); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
 	}
 }

@@ -40,8 +40,16 @@ func (p *program) one(ctx context.Context, verb command.Verb, args []string) err
 			e.Run(ctx, statements)
 			return nil
 		}
-		return p.execute(ctx, s, execution{settings: settings, output: output, run: run})
+		return p.execute(ctx, s, execution{settings: settings, output: output, run: run, hint: len(t.endpoints) > 1})
 	})
+}
+
+// hint says where to look after a request that got no answer.
+func (p *program) hint(summary command.Summary) {
+	unanswered := summary.Failures[command.Timeout] + summary.Failures[command.NoQuorum] + summary.Failures[command.Unreachable]
+	if unanswered > 0 {
+		fmt.Fprintln(p.stderr, "`synod status` shows which replicas answer; a majority of them must")
+	}
 }
 
 // line writes arguments as a line of the language. The shell has split them, so what looks like an option or a target
@@ -100,6 +108,7 @@ type execution struct {
 	run      func(context.Context, *command.Executor) error
 	stop     func() // at the first signal: makes run return that waits for input; may be nil
 	summary  bool
+	hint     bool // say where to look after a request without an answer
 }
 
 // with opens the way to a target for the time of do.
@@ -130,6 +139,9 @@ func (p *program) execute(ctx context.Context, s *session, x execution) error {
 	summary := executor.Summary()
 	if x.summary {
 		summary = executor.Finish()
+	}
+	if x.hint {
+		p.hint(summary)
 	}
 	p.code = p.signals.code(summary.ExitCode())
 	return err

@@ -19,7 +19,9 @@ func (p *program) root() *cobra.Command {
 		Use:   "synod",
 		Short: "Client of a Synod cluster: screen, commands, batches, local cluster, load",
 		Long: "synod alone opens the screen on a terminal, and otherwise runs commands from standard input.\n" +
-			"synod VERB … runs one command of the same language as the screen's prompt and batch files.",
+			"synod VERB … runs one command of the same language as the screen's prompt and batch files.\n\n" +
+			"Exit codes: 0 done, 1 a request failed or its outcome is unknown (or the key of a get is missing), 2 wrong\n" +
+			"usage or configuration, 3 an expectation was not met, 4 no replica was reached, 5 replicas differ.",
 		Example: "  synod up                       # five replicas on this machine, and the screen\n" +
 			"  synod put color red            # through any replica of ./config.toml\n" +
 			"  synod get color @r3            # through this one\n" +
@@ -51,6 +53,7 @@ func (p *program) root() *cobra.Command {
 		c.GroupID = programs
 		root.AddCommand(c)
 	}
+	root.SetHelpCommand(helpCommand(root, grammar))
 	root.SetHelpCommandGroupID(programs)
 	root.SetCompletionCommandGroupID(programs)
 	return root
@@ -59,6 +62,26 @@ func (p *program) root() *cobra.Command {
 // promptOnly names verbs that make no sense alone on a command line. `help` is the library's own, over the same table.
 func promptOnly(verb string) bool {
 	return verb == "help" || verb == "quit" || verb == "expect" || verb == "set"
+}
+
+// helpCommand explains commands, and the verbs of the prompt that are none.
+func helpCommand(root *cobra.Command, grammar *command.Grammar) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "explain a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return root.Help()
+			}
+			if found, _, err := root.Find(args); err == nil && found != root {
+				return found.Help()
+			}
+			if verb, ok := grammar.Verb(args[0]); ok {
+				_, err := fmt.Fprintf(root.OutOrStdout(), "At the prompt and in files:\n\n%s", grammar.HelpVerb(verb.Name))
+				return err
+			}
+			return &usageError{noArguments(root, args)}
+		},
+	}
 }
 
 func noArguments(c *cobra.Command, args []string) error {

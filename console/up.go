@@ -23,6 +23,9 @@ const (
 	upCheckPause = time.Second      // between two looks at the processes of a headless cluster
 )
 
+// portsFromMax leaves room for the ports of replicas above it.
+const portsFromMax = 65535 - 20
+
 type upFlags struct {
 	data        string
 	logs        string
@@ -68,6 +71,9 @@ func (p *program) up(ctx context.Context, f *upFlags) (err error) {
 	if f.demo && f.file != "" || f.headless && (f.demo || f.file != "") {
 		return usagef("give only one of --demo, --headless and -f")
 	}
+	if f.portsFrom < 0 || f.portsFrom > portsFromMax {
+		return usagef("--ports-from must be from 1 to %d, not %d", portsFromMax, f.portsFrom)
+	}
 	plan, err := up.Prepare(up.Options{
 		ConfigFile: p.upConfig(), Environ: p.environ, Data: f.data, Logs: f.logs, Daemon: f.daemon,
 		PortsFrom: f.portsFrom, RandomPorts: f.randomPorts,
@@ -76,6 +82,10 @@ func (p *program) up(ctx context.Context, f *upFlags) (err error) {
 		return &usageError{err}
 	}
 	defer func() {
+		if err != nil && !plan.Begun {
+			err = errors.Join(err, plan.Discard())
+			return
+		}
 		if err != nil || p.code != 0 {
 			fmt.Fprintf(p.stderr, "synod: the state of the replicas is in %s, the logs are in %s\n",
 				plan.Data, plan.Config.Log.Dir)
@@ -86,7 +96,7 @@ func (p *program) up(ctx context.Context, f *upFlags) (err error) {
 	t := clusterTarget(plan.Config)
 	settings, batch, err := p.upWork(t, f)
 	if err != nil {
-		return errors.Join(err, plan.Discard())
+		return err
 	}
 	// A reader that goes away must not end this process before its children.
 	signal.Ignore(syscall.SIGPIPE)

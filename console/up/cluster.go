@@ -86,6 +86,7 @@ func (c *Cluster) launchAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.plan.Begun = true
 	if fresh {
 		if err := c.initialise(ctx); err != nil {
 			return err
@@ -159,7 +160,7 @@ func (c *Cluster) Start(_ context.Context, id string) error {
 	if p := c.processes[id]; p != nil && p.State == Running {
 		return fmt.Errorf("%s runs already, as process %d", id, p.PID)
 	}
-	stderr, err := os.OpenFile(c.stderrFile(id), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	stderr, err := os.OpenFile(c.stderrFile(id), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
 	if err != nil {
 		return fmt.Errorf("open the file for the errors of %s: %w", id, err)
 	}

@@ -34,6 +34,7 @@ type Plan struct {
 	ConfigFile string         // generated; children and other terminals use it
 	Data       string         // absolute
 	Temporary  bool           // Data was made for this run
+	Begun      bool           // something was started, so the data may tell what went wrong
 	Daemon     string
 	environ    []string
 }
