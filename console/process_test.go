@@ -378,6 +378,19 @@ func TestUpRunsABatchOnRealReplicas(t *testing.T) {
 	}
 }
 
+// TestUpRunsTheShippedFileAsTheREADMESays: the file that comes with the sources, with the very flags of the README.
+func TestUpRunsTheShippedFileAsTheREADMESays(t *testing.T) {
+	t.Parallel()
+	file, err := filepath.Abs("command/demo/main.synod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := synod(t, invocation{dir: t.TempDir(), args: []string{"up", "--random-ports", "--yes", "-f", file}})
+	if got.code != 0 {
+		t.Fatalf("exit code %d:\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
 func TestDemoRunsAndCleansUp(t *testing.T) {
 	t.Parallel()
 	dir, temporary := t.TempDir(), t.TempDir()
