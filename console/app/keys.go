@@ -165,5 +165,12 @@ func (m *Model) hint(width int) string {
 	case m.notice != "":
 		return panel.Notice(m.notice, t, width)
 	}
-	return panel.Hint(&m.line, m.options.Grammar, t, width)
+	other := ""
+	switch l := m.layout(); {
+	case l.replicas == 0:
+		other = "replicas"
+	case l.session == 0:
+		other = "session"
+	}
+	return panel.Hint(&m.line, m.options.Grammar, t, panel.HintOptions{Width: width, Other: other})
 }

@@ -33,9 +33,19 @@ func Prompt(line *state.Line, t *theme.Theme, width int) string {
 	return fit(styled(t.Title, lead)+before+cursor+rest, width)
 }
 
+// HintOptions say where the hint stands.
+type HintOptions struct {
+	Width int
+	Other string // name of the pane that Tab shows instead of this one; "" if both are there
+}
+
 // Hint is the line above the prompt: what the command being typed takes, or what can be done.
-func Hint(line *state.Line, grammar *command.Grammar, t *theme.Theme, width int) string {
+func Hint(line *state.Line, grammar *command.Grammar, t *theme.Theme, options HintOptions) string {
+	width := options.Width
 	word, _, more := strings.Cut(strings.TrimLeft(line.Text(), " "), " ")
+	if word == "" && options.Other != "" {
+		return fit(styled(t.Quiet, " Tab "+options.Other+"   ? help   ↑↓ history   ctrl-C twice quits"), width)
+	}
 	if word == "" {
 		return fit(styled(t.Quiet, " ? help   ↑↓ history   PgUp PgDn scroll   Tab completes   ctrl-C twice quits"), width)
 	}

@@ -66,11 +66,25 @@ func replicasNote(c *state.Console, t *theme.Theme) string {
 		if o.Connected || o.Err == "" {
 			continue
 		}
+		if word := gone(o); word != "" {
+			return styled(t.Bad, fmt.Sprintf("%s: %s", name(o), word))
+		}
 		retry := ""
 		if wait := o.RetryAt.Sub(c.Now); wait > 0 {
 			retry = " · retry in " + span(wait)
 		}
 		return styled(t.Bad, fmt.Sprintf("%s: %s", name(o), command.Visible(o.Err))) + retry
+	}
+	return ""
+}
+
+// gone says how a replica comes back whose process this program has started and that is there no more.
+func gone(o *state.Observation) string {
+	switch o.Process {
+	case "killed":
+		return "killed, start " + name(o) + " brings it back"
+	case "exited":
+		return "ended, start " + name(o) + " brings it back"
 	}
 	return ""
 }
@@ -251,6 +265,9 @@ func (v *view) lamp(name string) (glyph string, style lipgloss.Style) {
 
 // note says what is not as it should be: the error, the role that does not work, the fault.
 func (v *view) note() string {
+	if word := gone(v.Observation); word != "" {
+		return styled(v.theme.Bad, word)
+	}
 	if v.Err != "" && !v.Connected {
 		return styled(v.theme.Bad, command.Visible(v.Err))
 	}
