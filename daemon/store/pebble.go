@@ -34,7 +34,7 @@ const formatVersion = pebble.FormatNewest
 
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          s.options.FS,
+		FS:                          patientFS{s.options.FS, s},
 		Lock:                        s.lock,
 		DisableWAL:                  true,
 		FormatMajorVersion:          formatVersion,
@@ -71,6 +71,7 @@ func (s *Store) listener() *pebble.EventListener {
 				return
 			}
 			s.flushes.Add(1)
+			s.failures.Store(0)
 			s.durableOld.Store(true)
 			if failure := s.background.Load(); failure != nil && !errors.Is(*failure, ErrDamaged) {
 				s.background.CompareAndSwap(failure, nil)
@@ -94,7 +95,9 @@ func (s *Store) onBackgroundError(err error) {
 	case s.flushFailed <- struct{}{}:
 	default:
 	}
-	s.options.Report(fmt.Errorf("applied store %s: %w", s.options.Dir, err))
+	if n := s.failures.Add(1); powerOfTwo(n) {
+		s.options.Report(fmt.Errorf("applied store %s, failure %d: %w", s.options.Dir, n, err))
+	}
 }
 
 // pebbleLog keeps Pebble quiet: what matters comes through the listener.

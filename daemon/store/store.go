@@ -66,6 +66,8 @@ type Store struct {
 	flushFailed chan struct{}
 	flushMu     sync.Mutex
 	flushes     atomic.Uint64
+	// failures counts failed background work since a memtable was last written.
+	failures atomic.Uint64
 
 	durableMu sync.Mutex
 	// durableOld: a flush has ended since durable was read. Set in Pebble's
