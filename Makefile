@@ -35,7 +35,7 @@ processes: ## real processes killed, halted and restarted under load
 
 race: export CGO_ENABLED = 1
 race: ## the tests again under the race detector, short
-	$(GO) test -race -short ./...
+	$(GO) test -race -short -p 1 ./...
 
 lint: ## gofumpt, vet, staticcheck, the rules of core/tidy
 	@unformatted=$$($(GO) tool gofumpt -l core protocol daemon console); \
