@@ -366,6 +366,17 @@ func TestNonsenseOnThePortIsToldWithItsAddress(t *testing.T) {
 // TestSilentStrangersKeepNobodyOut: as many as may wait hold the port of both and
 // say nothing; the replicas find each other all the same.
 func TestSilentStrangersKeepNobodyOut(t *testing.T) {
+	// A starved machine may need longer than a stranger may be silent; then it tells nothing, and is tried again.
+	for range 5 {
+		if silentStrangers(t) {
+			return
+		}
+	}
+	t.Fatal("in five tries the strangers had left before the link came back")
+}
+
+// silentStrangers reports whether the strangers were still there when the replicas had found each other.
+func silentStrangers(t *testing.T) bool {
 	w := newNetwork(t, 2)
 	two := w.start(2, nil)
 	one := w.start(1, nil)
@@ -386,7 +397,6 @@ func TestSilentStrangersKeepNobodyOut(t *testing.T) {
 			return len(n.links.strange) == strangeMax
 		})
 	}
-	begin := time.Now()
 	two.links.links[1].mu.Lock()
 	session := two.links.links[1].current.session
 	two.links.links[1].mu.Unlock()
@@ -395,9 +405,6 @@ func TestSilentStrangersKeepNobodyOut(t *testing.T) {
 	one.connected(1)
 	two.connected(1)
 	one.links.mu.Lock()
-	left := len(one.links.strange)
-	one.links.mu.Unlock()
-	if left < strangeMax/2 {
-		t.Skipf("the strangers had left when the link came back, after %v", time.Since(begin))
-	}
+	defer one.links.mu.Unlock()
+	return len(one.links.strange) >= strangeMax/2
 }
