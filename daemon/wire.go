@@ -281,8 +281,6 @@ func (d *daemon) observe(role paxos.Roles, events []paxos.Event) {
 		switch e.Kind {
 		case paxos.EventLeading, paxos.EventFollowing:
 			d.gateway.LeaderChanged()
-		case paxos.EventDropped:
-			level = slog.LevelDebug
 		case paxos.EventRefusing:
 			level = slog.LevelError
 		}

@@ -49,7 +49,7 @@ func TestTextsForPeople(t *testing.T) {
 		KindAccepted.String():                           "Accepted",
 		Kind(999).String():                              "Kind(999)",
 		Leading.String():                                "leading",
-		EventDropped.String():                           "dropped",
+		EventRefusing.String():                          "acceptor refuses to vote",
 		ClusterID{0xfe}.String()[:4]:                    "fe00",
 	} {
 		if got != want {

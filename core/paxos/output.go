@@ -63,15 +63,14 @@ const (
 	EventResigned
 	EventFollowing // hears a leader that it did not hear before
 	EventLeaderLost
-	EventStuck // a learner asks for a slot to be opened again
-	EventDropped
+	EventStuck    // a learner asks for a slot to be opened again
 	EventRefusing // an acceptor stops voting, until its next start
 )
 
 func (k EventKind) String() string {
 	names := [...]string{
 		"", "canvassing", "campaigning", "leading", "resigned", "following", "leader lost",
-		"stuck", "dropped", "acceptor refuses to vote",
+		"stuck", "acceptor refuses to vote",
 	}
 	return names[k]
 }
