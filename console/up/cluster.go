@@ -317,5 +317,6 @@ func (c *Cluster) Stop() error {
 		<-p.done
 	}
 	close(c.launches)
+	c.plan.release()
 	return errors.Join(killed...)
 }

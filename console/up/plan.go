@@ -37,6 +37,7 @@ type Plan struct {
 	Begun      bool           // something was started, so the data may tell what went wrong
 	Daemon     string
 	environ    []string
+	guard      net.Listener // holds the ports that RandomPorts drew; nil without them
 }
 
 const configName = "config.toml"
@@ -69,8 +70,9 @@ func Prepare(options Options) (*Plan, error) {
 	return plan, nil
 }
 
-// Discard removes the data folder if it was made for this run.
+// Discard gives up what the plan holds, and removes the data folder if it was made for this run.
 func (p *Plan) Discard() error {
+	p.release()
 	if !p.Temporary {
 		return nil
 	}
@@ -111,10 +113,11 @@ func (p *Plan) overrides(base *config.Config, options Options) (map[string]strin
 			flags["replicas."+replica.ID+".peer"] = loopback(options.PortsFrom + portsOfPeers + replica.Number)
 		}
 	case options.RandomPorts:
-		ports, err := freePorts(2 * len(base.Replicas))
+		ports, guard, err := reservePorts(2 * len(base.Replicas))
 		if err != nil {
 			return nil, err
 		}
+		p.guard = guard
 		for i, replica := range base.Replicas {
 			flags["replicas."+replica.ID+".client"] = loopback(ports[2*i])
 			flags["replicas."+replica.ID+".peer"] = loopback(ports[2*i+1])
@@ -239,37 +242,53 @@ func findDaemon(given string) (string, error) {
 		"--synodd PATH", daemonName)
 }
 
-// Range of the ports that RandomPorts draws from: below those that Linux gives to outgoing connections, of which one
-// could otherwise take a replica's port before the replica does.
+// Blocks of ports that RandomPorts draws from: below those that Linux gives to outgoing connections, of which one could
+// otherwise take a replica's port before the replica does.
 const (
 	randomPortMin = 20000
 	randomPortMax = 32000
+	portsInBlock  = 20
 	portTriesMax  = 2000
 )
 
-// freePorts draws ports of the loopback interface on which nobody listens now.
-func freePorts(count int) ([]int, error) {
-	drawn := map[int]net.Listener{}
-	defer func() {
-		for _, listener := range drawn {
-			// Nothing was accepted, so nothing can be lost.
-			_ = listener.Close()
-		}
-	}()
+// reservePorts draws a block of ports of the loopback interface on which nobody listens now. It stays ours until guard
+// is closed: guard listens on the first port of the block, and another `synod up` that draws the same block finds it
+// taken, also while our replicas are not up yet or one of them is down.
+func reservePorts(count int) (ports []int, guard net.Listener, err error) {
+	if count >= portsInBlock {
+		return nil, nil, fmt.Errorf("%d ports are more than the %d that --random-ports can reserve: give --ports-from", count,
+			portsInBlock-1)
+	}
 	for range portTriesMax {
-		if len(drawn) == count {
-			return slices.Sorted(maps.Keys(drawn)), nil
-		}
-		port := randomPortMin + rand.IntN(randomPortMax-randomPortMin)
-		if drawn[port] != nil {
+		first := randomPortMin + portsInBlock*rand.IntN((randomPortMax-randomPortMin)/portsInBlock)
+		guard, err := net.Listen("tcp", loopback(first))
+		if err != nil {
 			continue
 		}
-		if listener, err := net.Listen("tcp", loopback(port)); err == nil {
-			drawn[port] = listener
+		ports := make([]int, 0, count)
+		for port := first + 1; port <= first+count && free(port); port++ {
+			ports = append(ports, port)
 		}
+		if len(ports) == count {
+			return ports, guard, nil
+		}
+		_ = guard.Close() // nothing was accepted
 	}
-	return nil, fmt.Errorf("no %d free ports from %d to %d: close programs that listen there, or give --ports-from", count,
-		randomPortMin, randomPortMax)
+	return nil, nil, fmt.Errorf("no %d free ports in a row from %d to %d: close programs that listen there, or give "+
+		"--ports-from", count, randomPortMin, randomPortMax)
+}
+
+func free(port int) bool {
+	listener, err := net.Listen("tcp", loopback(port))
+	return err == nil && listener.Close() == nil
+}
+
+// release gives up the reserved ports.
+func (p *Plan) release() {
+	if p.guard != nil {
+		_ = p.guard.Close() // nothing was accepted
+		p.guard = nil
+	}
 }
 
 // checkPorts reports the addresses of the cluster on which somebody else listens.

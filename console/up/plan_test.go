@@ -103,23 +103,24 @@ func TestErrorsNameTheRemedy(t *testing.T) {
 	}
 }
 
-func TestFreePortsDiffer(t *testing.T) {
-	ports, err := freePorts(10)
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestReservedPortsAreOnesOwn: many plans at once, none of which has started anything yet, share no port.
+func TestReservedPortsAreOnesOwn(t *testing.T) {
 	seen := map[int]bool{}
-	for _, port := range ports {
-		if seen[port] || port < randomPortMin || port >= randomPortMax {
-			t.Errorf("port %d of %v", port, ports)
-		}
-		seen[port] = true
-		listener, err := net.Listen("tcp", loopback(port))
+	for range 40 {
+		ports, guard, err := reservePorts(10)
 		if err != nil {
-			t.Errorf("port %d is not free: %v", port, err)
-			continue
+			t.Fatal(err)
 		}
-		_ = listener.Close()
+		defer func() { _ = guard.Close() }()
+		for _, port := range ports {
+			if seen[port] || port < randomPortMin || port >= randomPortMax {
+				t.Errorf("port %d of %v", port, ports)
+			}
+			seen[port] = true
+			if !free(port) {
+				t.Errorf("port %d is not free", port)
+			}
+		}
 	}
 }
 
