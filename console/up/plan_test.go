@@ -1,7 +1,6 @@
 package up
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
