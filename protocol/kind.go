@@ -51,12 +51,20 @@ const (
 	KindRole            Kind = 0x0203
 	KindChaos           Kind = 0x0204
 	KindLogSubscribe    Kind = 0x0205
+	KindLink            Kind = 0x0206
+	KindFaultClear      Kind = 0x0207
+	KindSlotsQuery      Kind = 0x0208
+	KindBallotsQuery    Kind = 0x0209
+	KindDigestQuery     Kind = 0x020A
 
 	KindHelloAnswer Kind = 0x0281
 	KindStatus      Kind = 0x0282
-	// KindDone answers KindRole and KindChaos.
+	// KindDone answers KindRole, KindChaos, KindLink and KindFaultClear.
 	KindDone     Kind = 0x0283
 	KindLogLines Kind = 0x0285
+	KindSlots    Kind = 0x0288
+	KindBallots  Kind = 0x0289
+	KindDigest   Kind = 0x028A
 )
 
 var kindNames = map[Kind]string{
@@ -66,6 +74,8 @@ var kindNames = map[Kind]string{
 	KindError: "Error", KindHello: "Hello", KindStatusSubscribe: "StatusSubscribe", KindRole: "Role",
 	KindChaos: "Chaos", KindLogSubscribe: "LogSubscribe", KindHelloAnswer: "HelloAnswer",
 	KindStatus: "Status", KindDone: "Done", KindLogLines: "LogLines",
+	KindLink: "Link", KindFaultClear: "FaultClear", KindSlotsQuery: "SlotsQuery", KindBallotsQuery: "BallotsQuery",
+	KindDigestQuery: "DigestQuery", KindSlots: "Slots", KindBallots: "Ballots", KindDigest: "Digest",
 }
 
 // Optional reports whether a reader that does not know the kind may skip it.

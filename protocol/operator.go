@@ -3,6 +3,7 @@ package protocol
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -55,10 +56,13 @@ type Status struct {
 	Chaos       bool          `json:"chaos"` // whether the random schedule runs
 	Connections int           `json:"connections"`
 	Requests    Requests      `json:"requests"`
-	Version     string        `json:"version"`
-	UptimeMS    int64         `json:"uptime_ms"`
-	LogSequence uint64        `json:"log_sequence"` // of the newest log line
-	PID         int           `json:"pid"`
+	// Operations holds the durations of answered requests, for rates, quantiles
+	// and charts. They count from the start of the process.
+	Operations  []OperationStatus `json:"operations,omitempty"`
+	Version     string            `json:"version"`
+	UptimeMS    int64             `json:"uptime_ms"`
+	LogSequence uint64            `json:"log_sequence"` // of the newest log line
+	PID         int               `json:"pid"`
 }
 
 // RoleStatus is the state of one role.
@@ -88,16 +92,60 @@ type PeerStatus struct {
 
 // FaultStatus is an injected fault that is in force.
 type FaultStatus struct {
-	Fault string    `json:"fault"`
+	ID    uint64    `json:"id"`    // of this process, for [FaultClear]
+	Fault string    `json:"fault"` // for people, such as "crash acceptor" or "delay r1>r3 50ms"
 	Owner string    `json:"owner"`
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
+	// Kind is crash, pause, cut, delay or loss.
+	Kind string `json:"kind"`
+	Role string `json:"role,omitempty"` // of a crash or pause
+	// Peer, Direction and the values of [LinkControl], of a fault of a link. An
+	// order that names several peers becomes one fault for each.
+	Peer         string `json:"peer,omitempty"`
+	Direction    string `json:"direction,omitempty"`
+	DelayMicros  int64  `json:"delay_us,omitempty"`
+	JitterMicros int64  `json:"jitter_us,omitempty"`
+	LossPermille int    `json:"loss_permille,omitempty"`
 }
 
-// Quantiles of a duration in microseconds.
+// Quantiles of a duration in microseconds, of the last ten seconds; zero without
+// anything to measure.
 type Quantiles struct {
 	P50 int64 `json:"p50"`
 	P99 int64 `json:"p99"`
+	Max int64 `json:"max"`
+}
+
+// OperationStatus is the requests of one kind that clients have sent to this
+// replica.
+type OperationStatus struct {
+	Operation string `json:"operation"` // put, del, get, scan, or other
+	// Buckets counts the answered ones by their duration: see [LatencyBucket].
+	// Zeros at the end are left out.
+	Buckets   []uint64 `json:"buckets"`
+	SumMicros uint64   `json:"sum_us"`
+	Failed    uint64   `json:"failed"` // ended with an error; they are in no bucket
+}
+
+// LatencyBuckets is the number of buckets of an [OperationStatus]. The last one
+// takes everything longer.
+const LatencyBuckets = 80
+
+// LatencyBucket gives the upper bound in microseconds of a bucket, which is
+// included: 20 µs, and from each to the next a factor of 2 to the power of 1/4,
+// so that a quantile read from buckets is at most 19 % off.
+func LatencyBucket(i int) float64 { return latencyFirstMicros * math.Pow(2, float64(i)/4) }
+
+const latencyFirstMicros = 20
+
+// LatencyBucketOf gives the bucket of a duration.
+func LatencyBucketOf(took time.Duration) int {
+	micros := float64(took) / float64(time.Microsecond)
+	if micros <= latencyFirstMicros {
+		return 0
+	}
+	return min(int(math.Ceil(4*math.Log2(micros/latencyFirstMicros)-1e-9)), LatencyBuckets-1)
 }
 
 // Requests counts answered client requests since the start.
@@ -158,9 +206,11 @@ type Failing struct {
 	DownMaxMillis int64 `json:"down_max_ms"`
 }
 
-// Done answers RoleControl and ChaosControl.
+// Done answers RoleControl, ChaosControl, LinkControl and FaultClear.
 type Done struct {
 	Text string `json:"text"` // what was done, one sentence
+	// Faults are the ids of those that were injected.
+	Faults []uint64 `json:"faults,omitempty"`
 }
 
 // LogSubscribe asks for log lines now and as they come.
@@ -189,7 +239,8 @@ type LogLine struct {
 
 // OperatorMessage is any body of an operator's frame.
 type OperatorMessage interface {
-	Hello | HelloAnswer | StatusSubscribe | Status | RoleControl | ChaosControl | Done | LogSubscribe | LogLines
+	Hello | HelloAnswer | StatusSubscribe | Status | RoleControl | ChaosControl | Done | LogSubscribe | LogLines |
+		LinkControl | FaultClear | SlotsQuery | Slots | BallotsQuery | Ballots | DigestQuery | Digest
 }
 
 func kindOf[M OperatorMessage](message *M) Kind {
@@ -212,6 +263,28 @@ func kindOf[M OperatorMessage](message *M) Kind {
 		return KindLogSubscribe
 	case *LogLines:
 		return KindLogLines
+	}
+	return kindOfQuestion(message)
+}
+
+func kindOfQuestion(message any) Kind {
+	switch message.(type) {
+	case *LinkControl:
+		return KindLink
+	case *FaultClear:
+		return KindFaultClear
+	case *SlotsQuery:
+		return KindSlotsQuery
+	case *Slots:
+		return KindSlots
+	case *BallotsQuery:
+		return KindBallotsQuery
+	case *Ballots:
+		return KindBallots
+	case *DigestQuery:
+		return KindDigestQuery
+	case *Digest:
+		return KindDigest
 	}
 	panic(fmt.Sprintf("protocol: %T is no operator's message", message))
 }

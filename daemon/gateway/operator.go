@@ -18,6 +18,11 @@ type Operator interface {
 	Status() protocol.Status
 	Role(protocol.RoleControl) (protocol.Done, *protocol.Error)
 	Chaos(protocol.ChaosControl) (protocol.Done, *protocol.Error)
+	Link(protocol.LinkControl) (protocol.Done, *protocol.Error)
+	Clear(protocol.FaultClear) (protocol.Done, *protocol.Error)
+	Slots(protocol.SlotsQuery) protocol.Slots
+	Ballots(protocol.BallotsQuery) protocol.Ballots
+	Digest() (protocol.Digest, *protocol.Error)
 	Log() *monitor.Ring
 }
 
@@ -106,6 +111,10 @@ func (o *operatorConn) take(f protocol.Frame) error {
 		m.Owner = owner(m.Owner, o.address)
 		done, failure := operator.Chaos(*m)
 		return o.finish(f.Request, done, failure)
+	case protocol.KindLink, protocol.KindFaultClear:
+		return o.breakOrMend(f)
+	case protocol.KindSlotsQuery, protocol.KindBallotsQuery, protocol.KindDigestQuery:
+		return o.answer(f)
 	case protocol.KindPing:
 		_, err := o.outbox.Write(protocol.AppendFrame(nil, &protocol.Frame{Kind: protocol.KindPong, Request: f.Request}))
 		return err
@@ -116,6 +125,54 @@ func (o *operatorConn) take(f protocol.Frame) error {
 		return nil
 	}
 	return errKind
+}
+
+// breakOrMend handles the orders about faults of links.
+func (o *operatorConn) breakOrMend(f protocol.Frame) error {
+	operator := o.gateway.options.Operator
+	if f.Kind == protocol.KindFaultClear {
+		m, err := protocol.DecodeJSON[protocol.FaultClear](f)
+		if err != nil {
+			return err
+		}
+		m.Owner = owner(m.Owner, o.address)
+		done, failure := operator.Clear(*m)
+		return o.finish(f.Request, done, failure)
+	}
+	m, err := protocol.DecodeJSON[protocol.LinkControl](f)
+	if err != nil {
+		return err
+	}
+	m.Owner = owner(m.Owner, o.address)
+	done, failure := operator.Link(*m)
+	return o.finish(f.Request, done, failure)
+}
+
+// answer handles the questions about what has happened lately.
+func (o *operatorConn) answer(f protocol.Frame) error {
+	operator := o.gateway.options.Operator
+	switch f.Kind {
+	case protocol.KindSlotsQuery:
+		m, err := protocol.DecodeJSON[protocol.SlotsQuery](f)
+		if err != nil {
+			return err
+		}
+		slots := operator.Slots(*m)
+		return send(o, f.Request, &slots)
+	case protocol.KindBallotsQuery:
+		m, err := protocol.DecodeJSON[protocol.BallotsQuery](f)
+		if err != nil {
+			return err
+		}
+		ballots := operator.Ballots(*m)
+		return send(o, f.Request, &ballots)
+	default:
+		digest, failure := operator.Digest()
+		if failure != nil {
+			return o.finish(f.Request, protocol.Done{}, failure)
+		}
+		return send(o, f.Request, &digest)
+	}
 }
 
 // owner names who asked for a fault: the name that he gives, and from where.

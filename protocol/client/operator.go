@@ -102,6 +102,38 @@ func (o *Operator) Chaos(ctx context.Context, control protocol.ChaosControl) (st
 	return done.Text, nil
 }
 
+// Link breaks links between the replica and others. A failure whose Outcome is
+// Unknown may have been done.
+func (o *Operator) Link(ctx context.Context, control protocol.LinkControl) (*protocol.Done, error) {
+	if err := control.Check(); err != nil {
+		return nil, &Error{
+			Code: protocol.CodeDenied, Operation: "link", Replica: o.endpoint.Replica, Text: err.Error(), cause: err,
+		}
+	}
+	return ask[protocol.LinkControl, protocol.Done](ctx, o, "link", &control)
+}
+
+// Clear ends injected faults of the replica. One that has ended already is no
+// error.
+func (o *Operator) Clear(ctx context.Context, clear protocol.FaultClear) (*protocol.Done, error) {
+	return ask[protocol.FaultClear, protocol.Done](ctx, o, "clear", &clear)
+}
+
+// Slots asks what the replica has seen of slots lately.
+func (o *Operator) Slots(ctx context.Context, query protocol.SlotsQuery) (*protocol.Slots, error) {
+	return ask[protocol.SlotsQuery, protocol.Slots](ctx, o, "slots", &query)
+}
+
+// Ballots asks for the changes of leadership that the replica has seen.
+func (o *Operator) Ballots(ctx context.Context, query protocol.BallotsQuery) (*protocol.Ballots, error) {
+	return ask[protocol.BallotsQuery, protocol.Ballots](ctx, o, "ballots", &query)
+}
+
+// Digest asks what the replica's state hashes to.
+func (o *Operator) Digest(ctx context.Context) (*protocol.Digest, error) {
+	return ask[protocol.DigestQuery, protocol.Digest](ctx, o, "digest", &protocol.DigestQuery{})
+}
+
 // ask sends a command and waits for its answer. A command without an answer in
 // time ends the connection: the next answer could not be told from it.
 func ask[Q, A protocol.OperatorMessage](ctx context.Context, o *Operator, verb string, q *Q) (*A, error) {
