@@ -171,6 +171,28 @@ func decodeOperator(f Frame) (func() []byte, error) {
 		return encodeOperator[LogSubscribe](f)
 	case KindLogLines:
 		return encodeOperator[LogLines](f)
+	case KindLink:
+		return encodeOperator[LinkControl](f)
+	case KindFaultClear:
+		return encodeOperator[FaultClear](f)
+	}
+	return decodeInsight(f)
+}
+
+func decodeInsight(f Frame) (func() []byte, error) {
+	switch f.Kind {
+	case KindSlotsQuery:
+		return encodeOperator[SlotsQuery](f)
+	case KindSlots:
+		return encodeOperator[Slots](f)
+	case KindBallotsQuery:
+		return encodeOperator[BallotsQuery](f)
+	case KindBallots:
+		return encodeOperator[Ballots](f)
+	case KindDigestQuery:
+		return encodeOperator[DigestQuery](f)
+	case KindDigest:
+		return encodeOperator[Digest](f)
 	}
 	return nil, ErrMalformed
 }

@@ -159,13 +159,48 @@ func operatorVectors() []vector {
 			Replica: "r1", Incarnation: 1, Leader: "r2", Ballot: "12.r2", Chosen: 9, Applied: 8,
 			Roles: []RoleStatus{{Role: "acceptor", State: "down", Since: noon, Restarts: 2, Cause: "crash by op"}},
 			Peers: []PeerStatus{{Replica: "r2", Connected: true, RTTMicros: 80, LastHeard: noon}},
+			Faults: []FaultStatus{
+				{ID: 7, Fault: "crash acceptor", Owner: "op", Since: noon, Until: noon.Add(time.Minute), Kind: "crash", Role: "acceptor"},
+				{
+					ID: 8, Fault: "delay r1>r3 50ms", Owner: "op", Since: noon, Until: noon.Add(time.Minute), Kind: "delay",
+					Peer: "r3", Direction: DirectionOut, DelayMicros: 50_000, JitterMicros: 10_000, LossPermille: 5,
+				},
+			},
+			SyncMicros: Quantiles{P50: 110, P99: 900, Max: 1200},
+			Operations: []OperationStatus{{Operation: "put", Buckets: []uint64{0, 3, 9}, SumMicros: 300, Failed: 1}},
 		}),
 		operatorVector(&RoleControl{Action: ActionCrash, Role: "acceptor", ForMillis: 2000, Owner: "op"}),
 		operatorVector(&ChaosControl{On: true, Seed: 7, Owner: "op"}),
-		operatorVector(&Done{Text: "acceptor of r1 is down for 2s"}),
+		operatorVector(&Done{Text: "acceptor of r1 is down for 2s", Faults: []uint64{7}}),
 		operatorVector(&LogSubscribe{Level: "info", From: 12}),
 		operatorVector(&LogLines{Lines: []LogLine{{12, noon, "info", "leading ballot=12.r1"}}, Dropped: 3}),
+		operatorVector(&LinkControl{
+			Peers: []string{"r2", "r3"}, Direction: DirectionOut, DelayMicros: 50_000, JitterMicros: 10_000,
+			LossPermille: 300, Cut: true, ForMillis: 2000, Owner: "op",
+		}),
+		operatorVector(&FaultClear{IDs: []uint64{3, 4}, All: true, Owner: "op"}),
+		operatorVector(&SlotsQuery{From: 7, To: 9, Max: 3}),
+		operatorVector(goldenSlots(noon)),
+		operatorVector(&BallotsQuery{Max: 20}),
+		operatorVector(&Ballots{Events: []BallotEvent{{
+			At: noon, What: "leading", Ballot: "12.r1", Owner: "r1", Reason: "no heartbeat of r3", PhaseMicros: 1800,
+			PromisedBy: []string{"r1", "r2", "r4"}, OpenSlots: 2,
+		}}}),
+		operatorVector(&DigestQuery{}),
+		operatorVector(&Digest{
+			Applied: 300, Hash: "0123456789abcdef", Marks: []DigestMark{{Slot: 256, Hash: "fedcba9876543210"}},
+		}),
 	}
+}
+
+func goldenSlots(noon time.Time) *Slots {
+	return &Slots{Oldest: 1, Newest: 9, Slots: []SlotTrace{{
+		Slot: 9, Ballot: "12.r1", Commands: 2, Bytes: 40, Operation: "put", Key: []byte("color"), Request: "300/2.7",
+		Steps: []Step{
+			{At: noon, What: StepProposed},
+			{At: noon.Add(time.Millisecond), What: StepVoted, From: "r2", Ballot: "11.r3", TookMicros: 1000},
+		},
+	}}}
 }
 
 func prefaceVectors() []vector {
