@@ -39,8 +39,12 @@ type source struct {
 	cluster *up.Cluster // nil if others have started the replicas
 }
 
-// Replicas gives what is known about the replicas now.
-func (s *source) Replicas() []state.Observation {
+// Look gives what is known now.
+func (s *source) Look(state.Want) state.Snapshot {
+	return state.Snapshot{Replicas: s.replicas(), Session: s.Session()}
+}
+
+func (s *source) replicas() []state.Observation {
 	observations := s.watch.Snapshot()
 	if s.cluster == nil {
 		return observations

@@ -35,10 +35,11 @@ type fake struct {
 	running   bool
 }
 
-func (f *fake) Replicas() []state.Observation { return f.replicas }
-func (f *fake) Session() state.Session        { return f.session }
-func (f *fake) Answer(text string)            { f.answers = append(f.answers, text) }
-func (f *fake) Cancel() bool                  { return f.running }
+func (f *fake) Look(state.Want) state.Snapshot {
+	return state.Snapshot{Replicas: f.replicas, Session: f.session}
+}
+func (f *fake) Answer(text string) { f.answers = append(f.answers, text) }
+func (f *fake) Cancel() bool       { return f.running }
 func (f *fake) Submit(line string) bool {
 	if f.full {
 		return false
@@ -125,7 +126,7 @@ func screen(t *testing.T, f *fake, width, height int) *Model {
 }
 
 func see(m *Model, f *fake) {
-	m.Update(snapshot{at: noon(), replicas: f.replicas, session: f.session})
+	m.Update(snapshot{At: noon(), Replicas: f.replicas, Session: f.session})
 }
 
 func typeText(m *Model, text string) {

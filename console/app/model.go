@@ -14,8 +14,8 @@ import (
 // Source is where the screen learns from and where commands go. Its methods return at once and may be called by any
 // goroutine.
 type Source interface {
-	Replicas() []state.Observation
-	Session() state.Session
+	// Look gives what is known now, and makes sure that what the visible screen wants is fetched.
+	Look(want state.Want) state.Snapshot
 	// Submit queues a command; false if too many wait.
 	Submit(line string) bool
 	// Answer ends the question of the running command.
@@ -59,11 +59,7 @@ const (
 )
 
 // snapshot is the message that brings what is known now.
-type snapshot struct {
-	at       time.Time
-	replicas []state.Observation
-	session  state.Session
-}
+type snapshot state.Snapshot
 
 // ended is the message that ends the screen: somebody typed quit.
 type ended struct{}
@@ -83,7 +79,9 @@ func (m *Model) Init() tea.Cmd { return m.look(0) }
 func (m *Model) look(pause time.Duration) tea.Cmd {
 	source := m.options.Source
 	return tea.Tick(pause, func(at time.Time) tea.Msg {
-		return snapshot{at: at, replicas: source.Replicas(), session: source.Session()}
+		s := source.Look(state.Want{})
+		s.At = at
+		return snapshot(s)
 	})
 }
 
@@ -104,10 +102,10 @@ func (m *Model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 func (m *Model) observe(s snapshot) tea.Cmd {
-	if added := len(s.session.Entries) - len(m.console.Session.Entries); m.scroll > 0 && added > 0 {
+	if added := len(s.Session.Entries) - len(m.console.Session.Entries); m.scroll > 0 && added > 0 {
 		m.scroll += added // what is being read stays where it is
 	}
-	m.console = m.console.Observe(s.at, s.replicas, s.session)
+	m.console = m.console.Observe(state.Snapshot(s))
 	return m.look(snapshotPause)
 }
 

@@ -20,20 +20,33 @@ const (
 	retryMax      = 5 * time.Second
 )
 
+// Follower uses the one connection to a replica while it lasts: it subscribes or asks, and keeps what comes. Follow
+// returns when ctx or the connection has ended; any error ends the connection, which is then made anew. It is called
+// from one goroutine for each replica and connection.
+type Follower interface {
+	Follow(ctx context.Context, replica string, operator *client.Operator) error
+}
+
 // Watch keeps a connection to every replica and what each said last. Snapshot never waits for the network.
 type Watch struct {
 	logger *slog.Logger
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
+	run       func(func())
+	followers []Follower
+
 	mutex        sync.Mutex
 	observations []state.Observation
 }
 
 // StartWatch begins to watch. Its goroutines are started with run, so that the owner of the terminal hears of a panic.
-func StartWatch(ctx context.Context, endpoints []client.Endpoint, logger *slog.Logger, run func(func())) *Watch {
+// The followers share the connections.
+func StartWatch(
+	ctx context.Context, endpoints []client.Endpoint, logger *slog.Logger, run func(func()), followers ...Follower,
+) *Watch {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &Watch{logger: logger, cancel: cancel}
+	w := &Watch{logger: logger, cancel: cancel, run: run, followers: followers}
 	for _, endpoint := range endpoints {
 		w.observations = append(w.observations, state.Observation{ID: endpoint.Replica, Address: endpoint.Address})
 	}
@@ -113,6 +126,20 @@ func (w *Watch) listen(ctx context.Context, at int, endpoint client.Endpoint) (h
 	subscription, err := operator.Status(watchInterval)
 	if err != nil {
 		return false, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer cancel()
+	for _, follower := range w.followers {
+		following.Add(1)
+		w.run(func() {
+			defer following.Done()
+			defer cancel()
+			if err := follower.Follow(ctx, endpoint.Replica, operator); err != nil && ctx.Err() == nil {
+				w.logger.Warn("the connection to a replica is made anew", "replica", endpoint.Replica, "err", err)
+			}
+		})
 	}
 	for {
 		status, err := subscription.Next(ctx)

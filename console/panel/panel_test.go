@@ -107,7 +107,7 @@ func TestAReplicaWithoutRolesIsNoFollower(t *testing.T) {
 			}
 			o.Status.Roles = append(o.Status.Roles, protocol.RoleStatus{Role: role, State: word})
 		}
-		c := state.Console{}.Observe(now, []state.Observation{o}, state.Session{})
+		c := state.Console{}.Observe(state.Snapshot{At: now, Replicas: []state.Observation{o}})
 		text := ansi.Strip(Replicas(&c, theme.New(true), 120, 10))
 		if !strings.Contains(text, row.want) {
 			t.Errorf("%v: no %q in\n%s", row, row.want, text)
@@ -118,7 +118,7 @@ func TestAReplicaWithoutRolesIsNoFollower(t *testing.T) {
 func TestAKilledReplicaSaysHowItComesBack(t *testing.T) {
 	now := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC)
 	o := state.Observation{ID: "r3", Process: "killed", Err: "connection refused", At: now, Known: true}
-	c := state.Console{}.Observe(now, []state.Observation{o}, state.Session{})
+	c := state.Console{}.Observe(state.Snapshot{At: now, Replicas: []state.Observation{o}})
 	for _, width := range []int{80, 120} {
 		if text := ansi.Strip(Replicas(&c, theme.New(true), width, 10)); !strings.Contains(text, "start r3 brings it back") {
 			t.Errorf("%d wide:\n%s", width, text)

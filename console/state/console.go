@@ -12,6 +12,10 @@ type Console struct {
 	Now      time.Time
 	Replicas []Observation
 	Session  Session
+	Logs     Logs
+	Ledger   Ledger
+	Keys     Keys
+	Load     Load
 	Rate     float64 // answered requests a second, of all replicas
 	answered uint64  // requests since the screen began to watch
 	samples  []sample
@@ -27,13 +31,15 @@ type sample struct {
 const rateSpan = 2 * time.Second
 
 // Observe takes what is known at a moment.
-func (c Console) Observe(now time.Time, replicas []Observation, session Session) Console {
+func (c Console) Observe(s Snapshot) Console {
+	now, replicas := s.At, s.Replicas
 	for i := range replicas {
 		if i < len(c.Replicas) {
 			c.answered += answeredSince(&c.Replicas[i], &replicas[i])
 		}
 	}
-	c.Now, c.Replicas, c.Session = now, replicas, session
+	c.Now, c.Replicas, c.Session = now, replicas, s.Session
+	c.Logs, c.Ledger, c.Keys, c.Load = s.Logs, s.Ledger, s.Keys, s.Load
 	samples := make([]sample, 0, len(c.samples)+1)
 	for _, s := range c.samples {
 		if now.Sub(s.at) <= rateSpan {

@@ -28,14 +28,14 @@ func TestLeaderNeedsAMajorityOfThoseThatAnswer(t *testing.T) {
 		observation("r4", "r2", at(1), 0), observation("r5", "r2", at(1), 0), // old: they do not count
 	}
 	var c Console
-	c = c.Observe(now, replicas, Session{})
+	c = c.Observe(Snapshot{At: now, Replicas: replicas})
 	if leader, ballot := c.Leader(); leader != "r1" || ballot != "3.r1" {
 		t.Errorf("leader %q, ballot %q", leader, ballot)
 	}
 	replicas[1].Status.Leader = "r2"
 	replicas[0].Status.Leader = ""
 	replicas[2].Status.Leader = "r3"
-	c = c.Observe(now, replicas, Session{})
+	c = c.Observe(Snapshot{At: now, Replicas: replicas})
 	if leader, _ := c.Leader(); leader != "" {
 		t.Errorf("three opinions made %q the leader", leader)
 	}
@@ -48,7 +48,7 @@ func TestRateIsOfTheLastSecondsAndSurvivesARestart(t *testing.T) {
 	var c Console
 	for i := range 50 {
 		now := at(float64(i) / 10)
-		c = c.Observe(now, []Observation{observation("r1", "r1", now, uint64(100*i))}, Session{})
+		c = c.Observe(Snapshot{At: now, Replicas: []Observation{observation("r1", "r1", now, uint64(100*i))}})
 	}
 	if c.Rate < 990 || c.Rate > 1010 {
 		t.Errorf("rate %.1f, want 1000", c.Rate)
@@ -57,17 +57,17 @@ func TestRateIsOfTheLastSecondsAndSurvivesARestart(t *testing.T) {
 		t.Errorf("%d samples are kept", len(c.samples))
 	}
 	now := at(5)
-	c = c.Observe(now, []Observation{observation("r1", "r1", now, 3)}, Session{})
+	c = c.Observe(Snapshot{At: now, Replicas: []Observation{observation("r1", "r1", now, 3)}})
 	if c.Rate < 0 || c.Rate > 1010 {
 		t.Errorf("rate %.1f after a replica began to count anew", c.Rate)
 	}
 }
 
 func TestRateCountsOnlyWhatWasWatched(t *testing.T) {
-	c := Console{}.Observe(at(0), []Observation{{ID: "r1"}}, Session{})
+	c := Console{}.Observe(Snapshot{At: at(0), Replicas: []Observation{{ID: "r1"}}})
 	for i := 1; i < 5; i++ {
 		now := at(float64(i) / 10)
-		c = c.Observe(now, []Observation{observation("r1", "r1", now, 1000)}, Session{})
+		c = c.Observe(Snapshot{At: now, Replicas: []Observation{observation("r1", "r1", now, 1000)}})
 		if c.Rate != 0 {
 			t.Errorf("rate %.1f of a replica that answered its requests before the screen opened", c.Rate)
 		}
