@@ -34,6 +34,7 @@ type election struct {
 	// The canvass under way: who welcomes it, and how far the learners are.
 	attempt         uint64
 	grants          uint8
+	tooFew          ReplicaSet // said yes to the last canvass or campaign that led to nothing
 	lowest, highest Slot
 	replies         uint8
 
@@ -123,6 +124,9 @@ func (p *Proposer) elect(out *Output) {
 	case Canvassing, Preparing:
 		if p.now >= p.deadline {
 			p.failures++
+			if p.tooFew = ReplicaSet(p.grants); p.state == Preparing {
+				p.tooFew = ReplicaSet(p.promises.replied)
+			}
 			p.follow()
 		}
 	case Leading:
@@ -141,7 +145,7 @@ func (l *election) ready() bool {
 // canvass asks everyone, ourselves too, whether to campaign.
 func (p *Proposer) canvass(out *Output) {
 	if !p.leader.IsZero() && p.state == Following {
-		out.Events = append(out.Events, Event{Kind: EventLeaderLost, Ballot: p.leader})
+		out.Events = append(out.Events, Event{Kind: EventLeaderLost, Ballot: p.leader, Ticks: p.now - p.leaderHeard})
 	}
 	p.leader = Ballot{}
 	p.state = Canvassing
@@ -149,7 +153,8 @@ func (p *Proposer) canvass(out *Output) {
 	p.grants, p.replies = 0, 0
 	p.lowest, p.highest = p.applied, p.applied
 	p.deadline = p.now + uint64(p.options.ResendTicks)/2 + p.draw(p.options.ResendTicks)
-	out.Events = append(out.Events, Event{Kind: EventCanvassing, Slot: p.applied})
+	out.Events = append(out.Events, Event{Kind: EventCanvassing, Slot: p.applied, Replicas: p.tooFew})
+	p.tooFew = 0
 	p.send(out, Address{Everyone, RoleProposer}, &Canvass{Attempt: p.attempt})
 }
 
@@ -244,18 +249,20 @@ func (p *Proposer) keepLeading(out *Output) {
 	if p.cfg.Mutant.Has(mutant.M34) {
 		return
 	}
-	hearing := 0
+	var hearing ReplicaSet
 	for r := range p.cfg.Replicas {
 		if p.now-p.heard[r] < uint64(p.electionTicks) || ReplicaID(r+1) == p.cfg.Self {
-			hearing++
+			hearing |= 1 << r
 		}
 	}
-	if hearing < p.cfg.Majority() {
-		p.resign(fmt.Sprintf("only %d of %d replicas hear this leader", hearing, p.cfg.Replicas), out)
+	if n := bits.OnesCount8(uint8(hearing)); n < p.cfg.Majority() {
+		p.resign(fmt.Sprintf("only %d of %d replicas hear this leader", n, p.cfg.Replicas), out)
+		out.Events[len(out.Events)-1].Replicas = hearing
 		return
 	}
-	if p.base < p.next && p.now-p.progressed > 3*uint64(p.electionTicks) {
+	if idle := p.now - p.progressed; p.base < p.next && idle > 3*uint64(p.electionTicks) {
 		p.resign(fmt.Sprintf("slot %d was not chosen in time", p.base), out)
+		out.Events[len(out.Events)-1].Ticks = idle
 	}
 }
 
@@ -300,5 +307,7 @@ func (p *Proposer) onLinkDown(m *LinkDown, out *Output) {
 	}
 	p.lost = true
 	p.deadline = p.now + 1 + p.draw(6)
-	out.Events = append(out.Events, Event{Kind: EventLeaderLost, Ballot: p.leader, Reason: "connection lost"})
+	out.Events = append(out.Events, Event{
+		Kind: EventLeaderLost, Ballot: p.leader, Reason: "connection lost", Ticks: p.now - p.leaderHeard,
+	})
 }

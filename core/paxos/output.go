@@ -81,7 +81,22 @@ type Event struct {
 	Ballot Ballot
 	Slot   Slot
 	Reason string
+	// Replicas are, of EventLeading, those that promised; of EventResigned for want
+	// of hearers, those that hear the leader; of EventCanvassing, those that said yes
+	// to what was tried before, a canvass or a campaign, and were too few.
+	Replicas ReplicaSet
+	// Ticks are, of EventLeaderLost, the time since the leader was heard; of
+	// EventResigned because of a slot, the time without progress.
+	Ticks uint64
+	// Slots are, of EventLeading, those that are proposed again.
+	Slots int
 }
+
+// ReplicaSet is a set of replicas: bit r-1 stands for replica r.
+type ReplicaSet uint8
+
+// Has reports whether the replica is in the set.
+func (s ReplicaSet) Has(r ReplicaID) bool { return r != Everyone && s&(1<<(r-1)) != 0 }
 
 // Config is what all roles of a replica share.
 type Config struct {

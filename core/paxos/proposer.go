@@ -330,7 +330,10 @@ func (p *Proposer) lead(out *Output) {
 	p.closeThrough = max(p.reportedLast, p.from-1)
 	clear(p.flight)
 	p.startLeading(out)
-	out.Events = append(out.Events, Event{Kind: EventLeading, Ballot: p.ballot, Slot: p.from})
+	out.Events = append(out.Events, Event{
+		Kind: EventLeading, Ballot: p.ballot, Slot: p.from,
+		Replicas: ReplicaSet(p.promises.replied), Slots: int(p.closeThrough - p.from + 1),
+	})
 }
 
 // recovered returns what phase 1 obliges the proposer to propose for a slot.
