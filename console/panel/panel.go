@@ -44,19 +44,28 @@ func block(lines []string, width, height int) string {
 type pane struct {
 	title, note   string
 	width, height int
+	focused       bool // it has the keys
 }
 
 const frameCells = 2 // of a pane, in both directions
 
+// framed tells whether there is room for a frame; without one there are only the lines.
+func framed(width, height int) bool {
+	return width > frameCells && height > frameCells && height >= frameRowsMin
+}
+
+// frameRowsMin is the least height of a pane with a frame: below that the rows are worth more than their frame.
+const frameRowsMin = 6
+
 // draw puts lines into the frame; without room for one there are only the lines.
 func (p pane) draw(t *theme.Theme, lines []string) string {
-	inner := p.width - frameCells
-	if inner < 1 || p.height <= frameCells {
+	if !framed(p.width, p.height) {
 		return block(lines, p.width, p.height)
 	}
+	inner, look := p.width-frameCells, p.look(t)
 	out := make([]string, 0, p.height)
 	out = append(out, p.top(t, inner))
-	side := t.Quiet.Render("│")
+	side := look.Render(t.Border.Vertical)
 	for i := range p.height - frameCells {
 		line := ""
 		if i < len(lines) {
@@ -64,24 +73,33 @@ func (p pane) draw(t *theme.Theme, lines []string) string {
 		}
 		out = append(out, side+fit(line, inner)+side)
 	}
-	out = append(out, t.Quiet.Render("╰"+strings.Repeat("─", inner)+"╯"))
-	return strings.Join(out, "\n")
+	bottom := t.Border.BottomLeft + strings.Repeat(t.Border.Horizontal, inner) + t.Border.BottomRight
+	return strings.Join(append(out, look.Render(bottom)), "\n")
+}
+
+func (p pane) look(t *theme.Theme) lipgloss.Style {
+	if p.focused {
+		return t.Focus
+	}
+	return t.Quiet
 }
 
 func (p pane) top(t *theme.Theme, inner int) string {
+	look, b := p.look(t), t.Border
 	title, note := " "+p.title+" ", ""
 	if p.note != "" {
 		note = " " + p.note + " "
 	}
 	room := inner - 2 - ansi.StringWidth(title)
 	if room < 0 {
-		return t.Quiet.Render("╭" + strings.Repeat("─", inner) + "╮")
+		return look.Render(b.TopLeft + strings.Repeat(b.Horizontal, inner) + b.TopRight)
 	}
 	if ansi.StringWidth(note) > room {
-		note = ansi.Truncate(note, max(room, 0), "…")
+		note = ansi.Truncate(note, max(room, 0), t.Glyphs.Ellipsis)
 	}
-	dashes := strings.Repeat("─", max(0, room-ansi.StringWidth(note)))
-	return t.Quiet.Render("╭─") + t.Title.Render(title) + t.Quiet.Render(dashes) + note + t.Quiet.Render("─╮")
+	dashes := strings.Repeat(b.Horizontal, max(0, room-ansi.StringWidth(note)))
+	return look.Render(b.TopLeft+b.Horizontal) + t.Title.Render(title) + look.Render(dashes) + note +
+		look.Render(b.Horizontal+b.TopRight)
 }
 
 // styled is a text with a look.
