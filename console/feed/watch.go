@@ -123,6 +123,11 @@ func (w *Watch) listen(ctx context.Context, at int, endpoint client.Endpoint) (h
 		return false, err
 	}
 	defer func() { _ = operator.Close() }() // it reports nothing
+	hello, err := operator.Hello(ctx, protocol.Hello{Program: "synod"})
+	if err != nil {
+		return false, err
+	}
+	w.change(at, func(o *state.Observation) { o.FaultsOff = !hello.Faults })
 	subscription, err := operator.Status(watchInterval)
 	if err != nil {
 		return false, err

@@ -18,6 +18,7 @@ type Observation struct {
 	RetryAt   time.Time       // of the next attempt to connect
 	Attempts  int             // failed ones since the last connection
 	Process   string          // "running", "killed" …, if this program started the process; else empty
+	FaultsOff bool            // the replica has said that its configuration allows no injected faults
 }
 
 // staleAfter is the age from which a status is old: replicas tell theirs at least twice a second.
