@@ -65,8 +65,27 @@ type Options struct {
 	// Observe gets the events of a role after each Deliver, on its goroutine. It
 	// must be quick and must not call the host's role controls.
 	Observe func(paxos.Roles, []paxos.Event)
+	// Delivered, if set, sees what proposer and acceptor took in and put out, each on
+	// its goroutine, when all of it is durable and has left. It must be quick and keep
+	// nothing. What a learner does, its state machine sees.
+	Delivered func(paxos.Roles, *Delivery)
 	// Fatal ends the process; if it returns, the role stays as it is.
 	Fatal func(Failure)
+}
+
+// Delivery is one Deliver of a role, seen afterwards.
+type Delivery struct {
+	Envelopes []paxos.Envelope // taken in
+	Arrivals  []Arrival        // when they came into the mailbox
+	Messages  []paxos.Envelope // put out, without those that left before the sync
+	Done      time.Time        // when all was durable
+}
+
+// Arrival says when the envelopes from First on arrived, up to the next Arrival.
+// What the own gateway hands in is not noted.
+type Arrival struct {
+	First int
+	At    time.Time
 }
 
 // Host runs the three agents of a replica. All methods may be called by any

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -78,6 +79,12 @@ func (r *fakeRemote) Send(envelopes []paxos.Envelope) {
 	}
 }
 
+func (r *fakeRemote) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sent)
+}
+
 // world is a host with fakes around it.
 type world struct {
 	host     *Host
@@ -85,6 +92,7 @@ type world struct {
 	agents   [3]*fakeAgent // the latest of proposer, acceptor, learner
 	opened   [3]int
 	failures []Failure
+	watch    func(paxos.Roles, *Delivery)
 }
 
 func newWorld(t *testing.T) *world {
@@ -101,6 +109,11 @@ func newWorld(t *testing.T) *world {
 		Self: self, Tick: 10 * time.Millisecond, Mailbox: Limits{MessagesMax: 4, BytesMax: 1 << 20},
 		Proposer: open(0), Acceptor: open(1), Learner: open(2), Remote: w.remote,
 		Fatal: func(f Failure) { w.failures = append(w.failures, f) },
+		Delivered: func(kind paxos.Roles, d *Delivery) {
+			if len(d.Envelopes) > 0 && w.watch != nil {
+				w.watch(kind, d)
+			}
+		},
 	})
 	if err := w.host.Run(); err != nil {
 		t.Fatal(err)
@@ -160,6 +173,49 @@ func TestWhatWaitsIsDeliveredAtOnceAndTheRestIsDropped(t *testing.T) {
 		kinds, _ := w.agents[1].got()
 		if len(kinds) != 5 || w.agents[1].deliver != 2 {
 			t.Errorf("%d messages in %d Delivers, want 5 in 2", len(kinds), w.agents[1].deliver)
+		}
+	})
+}
+
+// TestDeliveriesAreShown: with the time of arrival of each message, not that of the
+// Deliver that took it, and only when what came out has left.
+func TestDeliveriesAreShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var seen []Delivery
+		w.watch = func(kind paxos.Roles, d *Delivery) {
+			if kind != paxos.RoleAcceptor {
+				t.Errorf("a delivery of %s is shown, which got nothing", kind)
+			}
+			seen = append(seen, Delivery{
+				Envelopes: slices.Clone(d.Envelopes), Arrivals: slices.Clone(d.Arrivals),
+				Messages: slices.Clone(d.Messages), Done: d.Done,
+			})
+			if w.remote.count() < len(d.Messages) {
+				t.Error("a delivery is shown before its messages left")
+			}
+		}
+		begin := time.Now()
+		hold := make(chan struct{})
+		w.agents[1].hold = hold
+		accept := to(self, paxos.RoleAcceptor|paxos.RoleLearner, &paxos.Accept{})
+		w.host.Receive([]paxos.Envelope{accept})
+		synctest.Wait() // the acceptor is in Deliver and waits
+		time.Sleep(time.Millisecond)
+		w.host.Receive([]paxos.Envelope{accept, accept})
+		time.Sleep(time.Millisecond)
+		w.host.Receive([]paxos.Envelope{accept})
+		time.Sleep(time.Millisecond)
+		w.agents[1].answer = []paxos.Envelope{to(3, paxos.RoleProposer, &paxos.Accepted{})}
+		close(hold)
+		synctest.Wait()
+		w.host.Close()
+		if len(seen) != 2 || len(seen[0].Envelopes) != 1 || len(seen[1].Envelopes) != 3 || len(seen[0].Messages) != 1 {
+			t.Fatalf("%d deliveries: %+v", len(seen), seen)
+		}
+		want := []Arrival{{0, begin.Add(time.Millisecond)}, {2, begin.Add(2 * time.Millisecond)}}
+		if !slices.Equal(seen[1].Arrivals, want) || seen[1].Done != begin.Add(3*time.Millisecond) {
+			t.Errorf("arrivals are %v, want %v; done at %v", seen[1].Arrivals, want, seen[1].Done.Sub(begin))
 		}
 	})
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"sync"
+	"time"
 
 	"synod/core/paxos"
 )
@@ -13,6 +14,7 @@ const ticksMax = 8
 // batch is all that waited in a mailbox.
 type batch struct {
 	envelopes []paxos.Envelope
+	arrivals  []Arrival // empty if nobody wants to know
 	ticks     int
 }
 
@@ -20,21 +22,23 @@ type batch struct {
 // takes. It is bounded by messages and by bytes; what does not fit is dropped
 // and counted, which Paxos tolerates from its network anyway.
 type mailbox struct {
-	limits Limits
+	limits  Limits
+	stamped bool // note when messages of roles arrive
 
-	mu      sync.Mutex
-	ready   sync.Cond
-	waiting []paxos.Envelope
-	bytes   int
-	ticks   int
-	open    bool // the role is up
-	paused  bool
-	ending  bool // what waits is still taken, nothing is added
-	dropped uint64
+	mu       sync.Mutex
+	ready    sync.Cond
+	waiting  []paxos.Envelope
+	arrivals []Arrival
+	bytes    int
+	ticks    int
+	open     bool // the role is up
+	paused   bool
+	ending   bool // what waits is still taken, nothing is added
+	dropped  uint64
 }
 
-func newMailbox(limits Limits) *mailbox {
-	m := &mailbox{limits: limits}
+func newMailbox(limits Limits, stamped bool) *mailbox {
+	m := &mailbox{limits: limits, stamped: stamped}
 	m.ready.L = &m.mu
 	return m
 }
@@ -69,7 +73,7 @@ func (m *mailbox) finish() {
 func (m *mailbox) shutLocked() {
 	m.open, m.paused, m.ending = false, false, false
 	clear(m.waiting)
-	m.waiting, m.bytes, m.ticks = m.waiting[:0], 0, 0
+	m.waiting, m.arrivals, m.bytes, m.ticks = m.waiting[:0], m.arrivals[:0], 0, 0
 	m.ready.Broadcast()
 }
 
@@ -83,17 +87,25 @@ func (m *mailbox) pause(on bool) {
 
 // put adds the envelopes that are addressed to the role of the replica.
 func (m *mailbox) put(envelopes []paxos.Envelope, to paxos.Address) {
+	var now time.Time
+	if m.stamped {
+		now = time.Now()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.open || m.ending {
 		return
 	}
-	idle := len(m.waiting) == 0
+	first := len(m.waiting)
+	idle := first == 0
 	for i := range envelopes {
 		e := &envelopes[i]
 		if e.To.Roles&to.Roles != 0 && (e.To.Replica == to.Replica || e.To.Replica == paxos.Everyone) {
 			m.addLocked(e)
 		}
+	}
+	if m.stamped && len(m.waiting) > first {
+		m.arrivals = append(m.arrivals, Arrival{First: first, At: now})
 	}
 	if idle && len(m.waiting) > 0 {
 		m.ready.Signal()
@@ -158,8 +170,8 @@ func (m *mailbox) take(last batch) (batch, bool) {
 	if !m.open {
 		return batch{}, false
 	}
-	next := batch{envelopes: m.waiting, ticks: m.ticks}
-	m.waiting, m.bytes, m.ticks = last.envelopes[:0], 0, 0
+	next := batch{envelopes: m.waiting, arrivals: m.arrivals, ticks: m.ticks}
+	m.waiting, m.arrivals, m.bytes, m.ticks = last.envelopes[:0], last.arrivals[:0], 0, 0
 	return next, true
 }
 

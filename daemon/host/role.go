@@ -39,6 +39,8 @@ type role struct {
 	kind paxos.Roles
 	open func() (Agent, error)
 	box  *mailbox
+	// watched: Options.Delivered wants to see it.
+	watched bool
 
 	control sync.Mutex // held through a whole start, crash, pause, close
 	running Agent
@@ -50,7 +52,9 @@ type role struct {
 }
 
 func newRole(h *Host, kind paxos.Roles, open func() (Agent, error)) *role {
-	r := &role{host: h, kind: kind, open: open, box: newMailbox(h.options.Mailbox)}
+	r := &role{host: h, kind: kind, open: open}
+	r.watched = h.options.Delivered != nil && kind != paxos.RoleLearner
+	r.box = newMailbox(h.options.Mailbox, r.watched)
 	r.change(StateDown, "not started")
 	return r
 }
@@ -153,9 +157,21 @@ func (r *role) run(a Agent, done chan struct{}) {
 			r.host.options.Fatal(Failure{Role: r.kind, Err: fmt.Errorf("%s: %w", r.kind, err)})
 			return
 		}
-		r.host.route(messages)
+		r.send(&work, messages)
 		r.report(a, work.ticks)
 	}
+}
+
+// send routes what an agent put out, and then shows it to whoever watches: no
+// message waits for that.
+func (r *role) send(work *batch, messages []paxos.Envelope) {
+	if !r.watched {
+		r.host.route(messages)
+		return
+	}
+	done := Delivery{Envelopes: work.envelopes, Arrivals: work.arrivals, Messages: messages, Done: time.Now()}
+	r.host.route(messages)
+	r.host.options.Delivered(r.kind, &done)
 }
 
 // report shows what changed. Copying the status once a tick is enough for
