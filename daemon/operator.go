@@ -21,7 +21,7 @@ func (d *daemon) Hello(h protocol.Hello) protocol.HelloAnswer {
 	return protocol.HelloAnswer{
 		Cluster: d.self.Cluster.String(), Name: d.config.Cluster.Name, Replica: d.self.Self.String(),
 		Incarnation: uint64(d.self.Incarnation), Version: version(), Replicas: d.config.ReplicaIDs(),
-		Faults: d.config.Faults.Enabled, PID: os.Getpid(),
+		Faults: d.config.Faults.Enabled, PID: os.Getpid(), Now: time.Now(),
 	}
 }
 

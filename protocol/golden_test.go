@@ -153,7 +153,9 @@ func operatorVectors() []vector {
 	noon := time.Date(2026, 11, 22, 12, 0, 0, 350_000_000, time.UTC)
 	return []vector{
 		operatorVector(&Hello{Program: "synod", Version: "1"}),
-		operatorVector(&HelloAnswer{Cluster: "a0", Name: "demo", Replica: "r1", Replicas: []string{"r1", "r2", "r3"}, PID: 9}),
+		operatorVector(&HelloAnswer{
+			Cluster: "a0", Name: "demo", Replica: "r1", Replicas: []string{"r1", "r2", "r3"}, PID: 9, Now: noon,
+		}),
 		operatorVector(&StatusSubscribe{IntervalMillis: 100}),
 		operatorVector(&Status{
 			Replica: "r1", Incarnation: 1, Leader: "r2", Ballot: "12.r2", Chosen: 9, Applied: 8,

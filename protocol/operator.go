@@ -27,6 +27,9 @@ type HelloAnswer struct {
 	Replicas    []string `json:"replicas"`
 	Faults      bool     `json:"faults"` // whether faults may be injected here
 	PID         int      `json:"pid"`
+	// Now is the replica's clock when it answered: with the time that the question
+	// took it tells how far two clocks are apart.
+	Now time.Time `json:"now"`
 }
 
 // StatusSubscribe asks for a Status now and on every change.
