@@ -60,17 +60,15 @@ func (d *daemon) Status() protocol.Status {
 		Dropped: d.counters.PeerDropped.Load() - forwardsDropped,
 	}, protocol.QueueStatus{
 		Queue: "forward_bytes", Length: forwards, Limit: forwardsMax, Dropped: forwardsDropped,
+	}, protocol.QueueStatus{
+		Queue: "held_by_faults", Length: d.links.Held(), Limit: d.links.HeldMax(), Dropped: d.counters.FaultOverflow.Load(),
 	})
 	for _, l := range d.links.Status() {
 		s.Peers = append(s.Peers, protocol.PeerStatus{
 			Replica: l.Replica.String(), Connected: l.Connected, RTTMicros: l.RTT.Microseconds(), LastHeard: l.LastHeard,
 		})
 	}
-	for _, f := range d.faults.Active() {
-		s.Faults = append(s.Faults, protocol.FaultStatus{
-			Fault: string(f.Kind) + " " + f.Role.String(), Owner: f.Owner, Since: f.Since, Until: f.Until,
-		})
-	}
+	s.Faults = d.faultStatus()
 	syncs := d.syncs.Summary()
 	s.SyncMicros = protocol.Quantiles{P50: syncs.P50.Microseconds(), P99: syncs.P99.Microseconds()}
 	s.Requests.Updates, s.Requests.Reads, s.Requests.Failed = d.gateway.Served()
@@ -98,8 +96,12 @@ func (d *daemon) Role(m protocol.RoleControl) (protocol.Done, *protocol.Error) {
 		return protocol.Done{}, d.refuse(protocol.CodeCorrupt, err)
 	}
 	var done []string
+	var ids []uint64
 	for _, role := range rolesNamed(m.Role) {
-		err := d.control(m, role)
+		id, err := d.control(m, role)
+		if id != 0 {
+			ids = append(ids, id)
+		}
 		switch {
 		case errors.Is(err, fault.ErrDisabled):
 			return protocol.Done{}, d.refuse(protocol.CodeDenied, err)
@@ -114,10 +116,14 @@ func (d *daemon) Role(m protocol.RoleControl) (protocol.Done, *protocol.Error) {
 	if len(done) == 0 {
 		return protocol.Done{}, d.refuse(protocol.CodeConflict, fmt.Errorf("no role of %s could %s", d.self.Self, m.Action))
 	}
-	return protocol.Done{Text: fmt.Sprintf("%s %s of %s", m.Action, strings.Join(done, ", "), d.self.Self)}, nil
+	return protocol.Done{
+		Text: fmt.Sprintf("%s %s of %s", m.Action, strings.Join(done, ", "), d.self.Self), Faults: ids,
+	}, nil
 }
 
-func (d *daemon) control(m protocol.RoleControl, role paxos.Roles) error {
+// control does to one role what is asked for, and gives the id of the fault if that
+// is one.
+func (d *daemon) control(m protocol.RoleControl, role paxos.Roles) (id uint64, err error) {
 	life := time.Duration(m.ForMillis) * time.Millisecond
 	switch m.Action {
 	case protocol.ActionCrash:
@@ -125,11 +131,11 @@ func (d *daemon) control(m protocol.RoleControl, role paxos.Roles) error {
 	case protocol.ActionPause:
 		return d.faults.Inject(fault.Fault{Role: role, Kind: fault.Pause, Owner: m.Owner}, life)
 	case protocol.ActionResume:
-		return d.faults.Resume(role, m.Owner)
+		return 0, d.faults.Resume(role, m.Owner)
 	case protocol.ActionRestart:
-		return d.faults.Restart(role, m.Owner)
+		return 0, d.faults.Restart(role, m.Owner)
 	default:
-		return d.faults.Heal(role, m.Owner)
+		return 0, d.faults.Heal(role, m.Owner)
 	}
 }
 

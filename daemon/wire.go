@@ -92,9 +92,10 @@ func newDaemon(s settings) *daemon {
 		Replicas: d.self.Replicas,
 	}
 	d.requests = monitor.NewRequests(s.logger, s.config.Log.Requests)
+	broken := fault.NewTable()
 	d.links = peer.New(peer.Options{
 		Identity: speaks, Addresses: d.peerAddresses(), Receive: d.receive, Down: d.linkDown,
-		Logger: s.logger, Counters: &d.counters,
+		Logger: s.logger, Counters: &d.counters, Faults: broken,
 	})
 	d.host = host.New(host.Options{
 		Self: d.self.Self, Tick: s.config.Consensus.Tick,
@@ -103,7 +104,8 @@ func newDaemon(s settings) *daemon {
 		Remote: d.links, Observe: d.observe, Fatal: s.fatal,
 	})
 	d.faults = fault.New(fault.Options{
-		Enabled: s.config.Faults.Enabled, TTL: s.config.Faults.TTL, Host: d.host, Logger: s.logger,
+		Self: d.self.Self, Enabled: s.config.Faults.Enabled, TTL: s.config.Faults.TTL,
+		Links: broken, Host: d.host, Logger: s.logger,
 	})
 	d.gateway = gateway.New(gateway.Options{
 		Identity: speaks, Replica: d, Logger: s.logger, Requests: d.requests, Counters: &d.counters, Operator: d,

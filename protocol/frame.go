@@ -126,6 +126,13 @@ func AppendFrame(dst []byte, f *Frame) []byte {
 	return EndFrame(append(dst, f.Body...), at, *f)
 }
 
+// CutFrame cuts the first frame off frames that were appended one after another
+// here. It panics on bytes that are no such frames.
+func CutFrame(frames []byte) (first, rest []byte) {
+	size := int(binary.BigEndian.Uint32(frames)) + lengthBytes
+	return frames[:size:size], frames[size:]
+}
+
 // checksum covers a whole frame except the field that holds it.
 func checksum(frame []byte) uint32 {
 	sum := crc32.Update(0, castagnoli, frame[:checksumOffset])

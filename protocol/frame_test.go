@@ -116,6 +116,17 @@ func TestBrokenFrames(t *testing.T) {
 	}
 }
 
+func TestFramesAreCutWhereTheyBegin(t *testing.T) {
+	frames := AppendFrame(nil, &Frame{Kind: KindPing, Request: 1})
+	short := len(frames)
+	frames = AppendFrame(frames, &Frame{Kind: KindGet, Request: 2, Body: []byte("body")})
+	first, rest := CutFrame(frames)
+	second, none := CutFrame(rest)
+	if len(first) != short || !bytes.Equal(append(bytes.Clone(first), second...), frames) || len(none) != 0 {
+		t.Errorf("cut into % x, % x and % x", first, second, none)
+	}
+}
+
 func TestAnnouncedLengthAllocatesNothing(t *testing.T) {
 	announced := binary.BigEndian.AppendUint32(nil, PeerFrameBytesMax-lengthBytes)
 	const readers = 20

@@ -66,7 +66,7 @@ func (c *Controller) StopChaos(owner string) bool {
 			continue
 		}
 		if err := c.healLocked(a, "by "+owner); err != nil {
-			c.options.Logger.Error("fault does not heal", "role", a.Role, "fault", a.Kind, "error", err)
+			c.options.Logger.Error("fault does not heal", append(c.describe(a), "error", err)...)
 		}
 	}
 	return true
@@ -101,7 +101,7 @@ func (c *Controller) fail(part RoleSchedule, random *rand.Rand, stop chan struct
 			return
 		}
 		fault := Fault{Role: part.Role, Kind: Crash, Owner: chaosOwner}
-		if err := c.Inject(fault, min(down, c.options.TTL)); err != nil {
+		if _, err := c.Inject(fault, min(down, c.options.TTL)); err != nil {
 			// An operator holds the role down: the draw is skipped.
 			c.options.Logger.Debug("chaos leaves a role alone", "role", part.Role, "error", err)
 			continue

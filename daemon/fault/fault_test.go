@@ -91,7 +91,7 @@ func crash(owner string) Fault {
 
 func TestNothingHappensUnlessEnabled(t *testing.T) {
 	c, host := newController(false)
-	if err := c.Inject(crash("test"), 0); !errors.Is(err, ErrDisabled) {
+	if _, err := c.Inject(crash("test"), 0); !errors.Is(err, ErrDisabled) {
 		t.Errorf("Inject: %v", err)
 	}
 	if err := c.Restart(paxos.RoleAcceptor, "test"); !errors.Is(err, ErrDisabled) {
@@ -108,7 +108,7 @@ func TestNothingHappensUnlessEnabled(t *testing.T) {
 func TestAFaultHealsByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, host := newController(true)
-		if err := c.Inject(crash("test"), 2*time.Second); err != nil {
+		if _, err := c.Inject(crash("test"), 2*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		if list := c.Active(); len(list) != 1 || list[0].Owner != "test" {
@@ -133,13 +133,13 @@ func TestHealAndRestart(t *testing.T) {
 			t.Errorf("Heal without a fault: %v", err)
 		}
 		pause := Fault{Role: paxos.RoleAcceptor, Kind: Pause, Owner: "test"}
-		if err := c.Inject(pause, 0); err != nil {
+		if _, err := c.Inject(pause, 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Resume(paxos.RoleAcceptor, "test"); err != nil || host.paused[paxos.RoleAcceptor] {
 			t.Errorf("Resume: %v, paused %v", err, host.paused)
 		}
-		if err := c.Inject(crash("test"), 0); err != nil {
+		if _, err := c.Inject(crash("test"), 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Resume(paxos.RoleAcceptor, "test"); !errors.Is(err, ErrNone) {
@@ -156,7 +156,7 @@ func TestHealAndRestart(t *testing.T) {
 		if host.starts != 1 {
 			t.Error("a timer of a healed fault started the role")
 		}
-		if err := c.Inject(crash("test"), 2*time.Minute); !errors.Is(err, ErrTime) {
+		if _, err := c.Inject(crash("test"), 2*time.Minute); !errors.Is(err, ErrTime) {
 			t.Errorf("a fault above its time to live: %v", err)
 		}
 	})
@@ -191,7 +191,7 @@ func TestARoleThatDoesNotStartIsStartedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, host := newController(true)
 		host.setBroken(true)
-		if err := c.Inject(crash("a"), time.Second); err != nil {
+		if _, err := c.Inject(crash("a"), time.Second); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)

@@ -15,4 +15,7 @@ type Counters struct {
 	PeerFrames      atomic.Uint64 // frames from peers
 	PeerForeign     atomic.Uint64 // frames from peers that were not theirs to send
 	LinkBreaks      atomic.Uint64 // connections to peers that broke
+	FaultLost       atomic.Uint64 // messages from and to peers that injected faults of links have dropped
+	// FaultOverflow are messages that did not fit into a queue of those held back by such faults.
+	FaultOverflow atomic.Uint64
 }

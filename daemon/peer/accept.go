@@ -75,7 +75,7 @@ func (l *Links) receiveConnection(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
-	session, err := protocol.NewSession(conn, false, l.sessionOptions(preface.Replica, preface.Connection))
+	session, err := protocol.NewSession(conn, false, l.sessionOptions(preface.Connection))
 	if err != nil {
 		_ = conn.Close()
 		return

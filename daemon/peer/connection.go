@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"synod/core/paxos"
+	"synod/daemon/fault"
 	"synod/protocol"
 )
 
@@ -91,19 +92,15 @@ func (l *Links) greet(k *link, address string, kind protocol.Connection) (*proto
 		_ = conn.Close()
 		return nil, welcome, err
 	}
-	session, err := protocol.NewSession(conn, true, l.sessionOptions(k.peer, kind))
+	session, err := protocol.NewSession(conn, true, l.sessionOptions(kind))
 	if err != nil {
 		_ = conn.Close()
 	}
 	return session, welcome, err
 }
 
-func (l *Links) sessionOptions(peer paxos.ReplicaID, kind protocol.Connection) protocol.SessionOptions {
-	options := protocol.SessionOptions{Connection: kind, Logger: l.options.Logger}
-	if wrap := l.options.Wrap; wrap != nil {
-		options.Wrap = func(raw protocol.RawStream) protocol.RawStream { return wrap(peer, raw) }
-	}
-	return options
+func (l *Links) sessionOptions(kind protocol.Connection) protocol.SessionOptions {
+	return protocol.SessionOptions{Connection: kind, Logger: l.options.Logger}
 }
 
 // guard notes a connection whose preface is under way, so that Close can cut it. Of
@@ -232,10 +229,15 @@ func (l *Links) read(k *link, stream *protocol.Stream, answers *protocol.Outbox,
 			}
 		}
 		f, err := stream.Next()
+		damage := l.options.Faults.Damage(k.peer, fault.In)
 		for err == nil {
+			before := len(batch)
 			if batch, err = l.take(k, batch, f, answers); err != nil {
 				stream.Session().Abort(err)
 				break
+			}
+			if damage != nil && len(batch) > before && l.hinderIn(k, batch[before], len(f.Body), damage) {
+				batch = batch[:before]
 			}
 			if len(batch) == cap(batch) || !stream.Ready() {
 				break

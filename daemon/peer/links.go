@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"synod/core/paxos"
+	"synod/daemon/fault"
 	"synod/daemon/monitor"
 	"synod/protocol"
 )
@@ -56,9 +57,8 @@ type Options struct {
 	Down     func(paxos.ReplicaID)
 	Logger   *slog.Logger
 	Counters *monitor.Counters
-	// Wrap is put around every stream between frames and yamux; nil for none.
-	// Faults of a link are injected there.
-	Wrap func(paxos.ReplicaID, protocol.RawStream) protocol.RawStream
+	// Faults says which links are broken on purpose; nil for none.
+	Faults *fault.Table
 }
 
 // Links are the links of one replica to all others. Any goroutine may use them.
@@ -67,6 +67,7 @@ type Links struct {
 	start   time.Time
 	links   [paxos.ReplicasMax + 1]*link // by replica; nil for the own one
 	buffers sync.Pool                    // of *[]byte, to code into
+	sooner  chan struct{}                // one element: a message is held back for less time than all others
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -96,6 +97,9 @@ type link struct {
 	acceptor atomic.Int64 // last message of its acceptor
 	rtt      atomic.Int64 // nanoseconds, smoothed
 
+	// What injected faults hold back, on its way out and in.
+	out, in held
+
 	mu      sync.Mutex
 	current *connection // nil while there is none
 	asking  *bulk       // dialled here, for what we fetch
@@ -109,7 +113,7 @@ func New(options Options) *Links {
 	l := &Links{
 		options: options, start: time.Now(),
 		strange: map[net.Conn]time.Time{}, told: map[string]struct{}{},
-		lines: rate.NewLimiter(linesPerSecond, linesAtOnce),
+		lines: rate.NewLimiter(linesPerSecond, linesAtOnce), sooner: make(chan struct{}, 1),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	for r := range options.Addresses {
@@ -120,6 +124,9 @@ func New(options Options) *Links {
 
 // Start dials the replicas that are ours to dial, and goes on until Close.
 func (l *Links) Start() {
+	if l.options.Faults != nil {
+		l.running.Go(l.release)
+	}
 	for r, address := range l.options.Addresses {
 		if r > l.options.Identity.Replica {
 			l.running.Go(func() { l.dial(l.links[r], address) })
@@ -280,17 +287,27 @@ const bufferBytesKept = 1 << 20
 func (l *Links) queue(to paxos.ReplicaID, way class, frames []byte, count int) {
 	if to != paxos.Everyone {
 		if int(to) < len(l.links) && l.links[to] != nil {
-			l.put(l.links[to], way, frames, count)
+			l.pass(l.links[to], way, frames, count)
 		}
 		return
 	}
 	for _, k := range l.links {
 		if k != nil {
-			l.put(k, way, frames, count)
+			l.pass(k, way, frames, count)
 		}
 	}
 }
 
+// pass puts frames into the queue of a link unless a fault stands in their way.
+func (l *Links) pass(k *link, way class, frames []byte, count int) {
+	if damage := l.options.Faults.Damage(k.peer, fault.Out); damage != nil {
+		l.hinderOut(k, way, frames, damage)
+		return
+	}
+	l.put(k, way, frames, count)
+}
+
+// put puts frames into the queue of a link.
 func (l *Links) put(k *link, way class, frames []byte, count int) {
 	k.mu.Lock()
 	box := k.outboxLocked(way)
