@@ -16,6 +16,7 @@ type Console struct {
 	Ledger   Ledger
 	Keys     Keys
 	Load     Load
+	Episodes Episodes
 	Rate     float64 // answered requests a second, of all replicas
 	answered uint64  // requests since the screen began to watch
 	samples  []sample
@@ -51,6 +52,7 @@ func (c Console) Observe(s Snapshot) Console {
 	if first := c.samples[0]; now.After(first.at) {
 		c.Rate = float64(c.answered-first.total) / now.Sub(first.at).Seconds()
 	}
+	c.Episodes = c.Episodes.observe(&c)
 	return c
 }
 

@@ -1,0 +1,276 @@
+package state
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"synod/protocol"
+)
+
+// Verdict answers why a slot is where it is.
+type Verdict struct {
+	Stuck    bool   // it waits for something that does not come by itself
+	Sentence string // one sentence for people
+	Remedy   string // a command that helps; "" if none is known
+}
+
+// stuckAfter is the age from which a slot that is not chosen waits for more than the network.
+const stuckAfter = 500 * time.Millisecond
+
+// Explain answers why a slot is where it is: who has voted, whose vote is missing and why, and what would help. It
+// concludes from the statuses, the injected faults and the traces of the slot, and says when these do not tell.
+func (c *Console) Explain(slot uint64) Verdict {
+	in := c.Instance(slot)
+	switch in.Phase {
+	case Applied:
+		return c.explainApplied(&in)
+	case Chosen:
+		return c.explainChosen(&in)
+	case Unseen:
+		return c.explainUnseen(slot)
+	}
+	return c.explainOpen(&in)
+}
+
+func (c *Console) explainApplied(in *Instance) Verdict {
+	took := ""
+	if in.Took > 0 {
+		took = fmt.Sprintf(", %.1f ms after it was proposed", float64(in.Took)/float64(time.Millisecond))
+	}
+	var lagging []string
+	for i := range c.Replicas {
+		if in.Marks[i] != MarkApplied {
+			lagging = append(lagging, c.whyNotApplied(i, in.Slot))
+		}
+	}
+	chosen := "It was chosen" + under(in.Ballot) + took
+	if len(lagging) == 0 {
+		return Verdict{Sentence: chosen + " and is applied everywhere."}
+	}
+	return Verdict{Sentence: chosen + ". Not applied at " + strings.Join(lagging, "; ") + "."}
+}
+
+func under(ballot string) string {
+	if ballot == "" {
+		return ""
+	}
+	return " under " + ballot
+}
+
+// whyNotApplied names a replica and why it has not applied a slot that is chosen.
+func (c *Console) whyNotApplied(replica int, slot uint64) string {
+	o := &c.Replicas[replica]
+	learner, known := o.Role("learner")
+	switch {
+	case c.gone(o) || !o.Fresh(c.Now):
+		return o.ID + ": " + c.silence(replica)
+	case known && (learner.State == "down" || learner.State == "paused"):
+		return o.ID + ": its learner is " + word(learner.State) + because(learner.Cause)
+	case o.Status.Applied+1 < slot:
+		return fmt.Sprintf("%s: it is at %d and catches up", o.ID, o.Status.Applied)
+	}
+	return o.ID + ": it comes next"
+}
+
+func word(state string) string {
+	if state == "down" {
+		return "crashed"
+	}
+	return state
+}
+
+// explainChosen is for a slot that no replica has applied although a majority has voted.
+func (c *Console) explainChosen(in *Instance) Verdict {
+	applied := uint64(0)
+	for i := range c.Replicas {
+		applied = max(applied, c.Replicas[i].Status.Applied)
+	}
+	if applied+1 < in.Slot {
+		return Verdict{
+			Stuck: true,
+			Sentence: fmt.Sprintf("It is chosen%s, but slots are applied in order and %d is not: look there (g %d).",
+				under(in.Ballot), applied+1, applied+1),
+			Remedy: fmt.Sprintf("slot %d", applied+1),
+		}
+	}
+	return Verdict{Sentence: "It is chosen" + under(in.Ballot) + ": nothing can change it any more. Learners apply it next."}
+}
+
+func (c *Console) explainUnseen(slot uint64) Verdict {
+	newest, oldest := c.Ledger.Newest(), c.Ledger.Oldest()
+	switch {
+	case newest == 0:
+		return Verdict{Sentence: "No replica has told anything about slots yet."}
+	case slot > newest:
+		return Verdict{Sentence: fmt.Sprintf("Nobody has proposed anything for it: the newest slot is %d.", newest)}
+	case slot < oldest && c.knownChosen(slot):
+		return Verdict{Sentence: fmt.Sprintf("It is chosen; what happened to it is no longer kept: traces begin at %d.", oldest)}
+	case c.knownChosen(slot):
+		return Verdict{Sentence: "It is chosen, but no replica that answers has kept how."}
+	}
+	return Verdict{
+		Stuck:    true,
+		Sentence: "No replica that answers has seen a proposal for it: the next leader fills it.", Remedy: "leader",
+	}
+}
+
+// explainOpen is for a slot that is not chosen.
+func (c *Console) explainOpen(in *Instance) Verdict {
+	age, known := c.Age(in)
+	verdict := Verdict{Stuck: !known || age >= stuckAfter}
+	var reasons []string
+	possible := in.Votes
+	for i := range c.Replicas {
+		if in.Voted[i] {
+			continue
+		}
+		reasons = append(reasons, c.Replicas[i].ID+": "+c.whyNoVote(in, i))
+		if c.canVote(i) {
+			possible++
+		} else if verdict.Remedy == "" {
+			verdict.Remedy = c.remedy(i)
+		}
+	}
+	leader, _ := c.Leader()
+	have := fmt.Sprintf("%d of %d votes", in.Votes, in.Needed)
+	missing := "Missing: " + strings.Join(reasons, "; ") + "."
+	switch {
+	case !verdict.Stuck:
+		verdict.Sentence, verdict.Remedy = fmt.Sprintf("On its way: it has %s after %s. %s", have, brief(age), missing), ""
+	case leader == "":
+		verdict.Sentence = fmt.Sprintf("NOT CHOSEN: it has %s and no majority names a leader, so nobody asks for more. %s",
+			have, missing)
+	case possible < in.Needed:
+		verdict.Sentence = fmt.Sprintf("NOT CHOSEN: it has %s and at most %d can vote now. %s", have, possible, missing)
+	default:
+		verdict.Sentence = fmt.Sprintf("NOT CHOSEN: it has %s; %d could vote. %s", have, possible, missing)
+	}
+	return verdict
+}
+
+// canVote tells whether an acceptor and its leader hear each other, as far as is known.
+func (c *Console) canVote(replica int) bool {
+	if c.silence(replica) != "" {
+		return false
+	}
+	leader, _ := c.Leader()
+	at := c.index(leader)
+	if at < 0 || at == replica {
+		return true
+	}
+	there, back := c.link(at, replica), c.link(replica, at)
+	return there.Passes() && back.Passes()
+}
+
+// whyNoVote says why the vote of an acceptor is missing.
+func (c *Console) whyNoVote(in *Instance, replica int) string {
+	if why := c.silence(replica); why != "" {
+		return why
+	}
+	o := &c.Replicas[replica]
+	owner := BallotOwner(in.Ballot)
+	if leader, _ := c.Leader(); leader != "" {
+		owner = leader
+	}
+	if why := c.whyLink(c.index(owner), replica); why != "" {
+		return why
+	}
+	if refused := c.refused(in.Slot, o.ID); refused != "" {
+		return refused
+	}
+	if BallotOwner(in.Ballot) != owner {
+		return fmt.Sprintf("%s proposed it under %s and leads no more", BallotOwner(in.Ballot), in.Ballot)
+	}
+	if age, known := c.Age(in); known {
+		return "asked " + brief(age) + " ago, no answer yet"
+	}
+	return "asked, no answer yet"
+}
+
+// whyLink says what is wrong with the links between a leader and an acceptor.
+func (c *Console) whyLink(leader, replica int) string {
+	if leader < 0 || leader == replica {
+		return ""
+	}
+	for _, l := range []Link{c.link(leader, replica), c.link(replica, leader)} {
+		switch l.State {
+		case LinkCut:
+			return fmt.Sprintf("the link %s to %s is cut", l.From, l.To)
+		case LinkDown:
+			return l.Why
+		case LinkLossy:
+			return fmt.Sprintf("the link %s to %s loses %s of the messages", l.From, l.To, Percent(l.Permille))
+		case LinkDelayed:
+			return fmt.Sprintf("the link %s to %s is delayed by %s", l.From, l.To, brief(l.Delay))
+		}
+	}
+	return ""
+}
+
+// refused tells of the last refusal of an acceptor.
+func (c *Console) refused(slot uint64, id string) string {
+	for i := range c.Ledger.Replicas {
+		r := &c.Ledger.Replicas[i]
+		if r.ID != id {
+			continue
+		}
+		trace := r.trace(slot)
+		for j := 0; trace != nil && j < len(trace.Steps); j++ {
+			if trace.Steps[j].What == protocol.StepRefused {
+				return stepText(trace, &trace.Steps[j])
+			}
+		}
+	}
+	return ""
+}
+
+// remedy is the command that brings the vote of an acceptor back, as far as one is known.
+func (c *Console) remedy(replica int) string {
+	o := &c.Replicas[replica]
+	acceptor, _ := o.Role("acceptor")
+	switch {
+	case o.Process == ProcessKilled || o.Process == ProcessExited:
+		return "start " + o.ID
+	case !o.Fresh(c.Now):
+		return ""
+	case acceptor.State == "paused":
+		return "resume " + o.ID + ".acceptor"
+	case acceptor.State == "down":
+		return "restart " + o.ID + ".acceptor"
+	case acceptor.State == "refusing" || acceptor.State == "recovering":
+		return ""
+	}
+	return "heal"
+}
+
+// Age is how long ago an open slot was proposed, by the clock of who proposed it; false if nobody has told.
+func (c *Console) Age(in *Instance) (time.Duration, bool) {
+	if in.Proposed.IsZero() {
+		return 0, false
+	}
+	return max(c.Now.Sub(in.Proposed), 0), true
+}
+
+// Percent writes a part of thousand: 30 %, 0.5 %.
+func Percent(permille int) string {
+	if permille%10 == 0 {
+		return fmt.Sprintf("%d%%", permille/10)
+	}
+	return fmt.Sprintf("%d.%d%%", permille/10, permille%10)
+}
+
+// brief writes a duration for a sentence.
+func brief(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d/time.Millisecond)
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	}
+	return fmt.Sprintf("%d min", d/time.Minute)
+}
