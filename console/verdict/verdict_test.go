@@ -57,7 +57,6 @@ type active struct {
 	shadow   *Operation
 	executed bool
 	answer   Answer
-	late     bool // its client has given up; it may still be executed
 }
 
 func newRun(seed uint64, lie string) *run {
