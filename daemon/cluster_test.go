@@ -327,7 +327,7 @@ func TestAPausedProposerIsPassedBy(t *testing.T) {
 	must[client.Info](t)(c.client().Put(ctx, []byte("k"), []byte("v")))
 	paused := (c.leader() + 1) % 3
 	pause := protocol.RoleControl{Action: protocol.ActionPause, Role: "proposer", Owner: "test"}
-	must[string](t)(c.operator(paused).Role(ctx, pause))
+	must[*protocol.Done](t)(c.operator(paused).Role(ctx, pause))
 	own := c.client(client.WithReplica(c.config.Replicas[paused].ID), client.WithRetry(client.Never))
 	info, err := own.Put(ctx, []byte("k"), []byte("w"))
 	// On a starved machine heartbeats stay away for a while: without a leader nobody can be passed to.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"synod/protocol"
 )
 
 // fakeCluster is a store of five replicas in memory that always agree. A request takes 1 ms, or until its deadline if
@@ -22,22 +24,26 @@ type fakeCluster struct {
 	inFlight int
 	most     int // most requests in flight at once
 
-	down   map[string]bool     // replica: connections are refused
-	silent map[string]bool     // replica: no answer comes
-	poor   map[string]bool     // replica: no quorum
-	roles  map[string]string   // "r3.acceptor": state
-	chaos  map[string]bool     // replica
-	orders []string            // what the operator was asked
-	odd    map[string]string   // replica: value that it gives instead of the right one
-	faults map[string][]string // replica
-	broken bool                // r2 says that it has diverged
+	down    map[string]bool                   // replica: connections are refused
+	silent  map[string]bool                   // replica: no answer comes
+	poor    map[string]bool                   // replica: no quorum
+	roles   map[string]string                 // "r3.acceptor": state
+	chaos   map[string]bool                   // replica
+	orders  []string                          // what the operator was asked
+	odd     map[string]string                 // replica: value that it gives instead of the right one
+	faults  map[string][]protocol.FaultStatus // replica
+	last    uint64                            // id of a fault
+	broken  bool                              // r2 says that it has diverged
+	ballots protocol.Ballots
+	digests map[string]protocol.Digest // replica
+	lines   protocol.LogLines
 }
 
 func newFake() *fakeCluster {
 	return &fakeCluster{
 		rows: map[string]Pair{}, pending: map[string]Request{}, down: map[string]bool{}, silent: map[string]bool{},
 		poor: map[string]bool{}, roles: map[string]string{}, chaos: map[string]bool{}, odd: map[string]string{},
-		faults: map[string][]string{},
+		faults: map[string][]protocol.FaultStatus{},
 	}
 }
 
@@ -128,21 +134,21 @@ func (c *fakeCluster) Status(_ context.Context, replica string) (Status, error) 
 	if c.down[replica] {
 		return Status{}, errors.New("connection refused")
 	}
-	status := Status{
+	status := Status{Diverged: c.broken && replica == "r2", Status: protocol.Status{
 		Replica: replica, Leader: "r2", Ballot: "12.r2", Chosen: c.slot, Applied: c.slot, Chaos: c.chaos[replica],
-		Faults: c.faults[replica], Uptime: 90 * time.Second, Version: "v0", Diverged: c.broken && replica == "r2",
-	}
+		Faults: slices.Clone(c.faults[replica]), UptimeMS: 90_000, Version: "v0",
+	}}
 	for _, role := range roleNames {
 		state := c.roles[replica+"."+role]
 		if state == "" {
 			state = "normal"
 		}
-		status.Roles = append(status.Roles, RoleStatus{Role: role, State: state})
+		status.Roles = append(status.Roles, protocol.RoleStatus{Role: role, State: state})
 	}
 	return status, nil
 }
 
-func (c *fakeCluster) Role(_ context.Context, order RoleOrder) error {
+func (c *fakeCluster) Role(_ context.Context, order RoleOrder) ([]uint64, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	text := fmt.Sprintf("%s %s %s %v", order.Action, order.Replica, order.Role, order.For)
@@ -155,6 +161,97 @@ func (c *fakeCluster) Role(_ context.Context, order RoleOrder) error {
 			c.roles[order.Replica+"."+role] = state
 		}
 	}
+	if order.Action != CrashRole && order.Action != PauseRole {
+		c.faults[order.Replica] = slices.DeleteFunc(c.faults[order.Replica], func(f protocol.FaultStatus) bool {
+			return f.Peer == "" && (order.Role == "" || f.Role == order.Role)
+		})
+		return nil, nil
+	}
+	return c.fault(order.Replica, protocol.FaultStatus{
+		Fault: fmt.Sprintf("%s %s", order.Action, order.Role), Kind: string(order.Action), Role: order.Role,
+	}), nil
+}
+
+// fault notes a fault; the mutex is held.
+func (c *fakeCluster) fault(replica string, fault protocol.FaultStatus) []uint64 {
+	c.last++
+	fault.ID, fault.Owner, fault.Since = c.last, "ada", time.Now()
+	c.faults[replica] = append(c.faults[replica], fault)
+	return []uint64{c.last}
+}
+
+func (c *fakeCluster) Link(_ context.Context, order LinkOrder) ([]uint64, error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.orders = append(c.orders, fmt.Sprintf("link %s %s %v cut=%v %v+%v %d %v", order.Replica, order.Direction, order.Peers,
+		order.Cut, order.Delay, order.Jitter, order.LossPermille, order.For))
+	kind := "loss"
+	switch {
+	case order.Cut:
+		kind = "cut"
+	case order.Delay > 0:
+		kind = "delay"
+	}
+	var ids []uint64
+	for _, peer := range order.Peers {
+		ids = append(ids, c.fault(order.Replica, protocol.FaultStatus{
+			Fault: fmt.Sprintf("%s %s %s", kind, order.Direction, peer), Kind: kind, Peer: peer, Direction: order.Direction,
+			DelayMicros: order.Delay.Microseconds(), LossPermille: order.LossPermille,
+		})...)
+	}
+	return ids, nil
+}
+
+func (c *fakeCluster) Clear(_ context.Context, replica string, faults []uint64) error {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.orders = append(c.orders, fmt.Sprintf("clear %s %v", replica, faults))
+	c.faults[replica] = slices.DeleteFunc(c.faults[replica], func(f protocol.FaultStatus) bool {
+		if ended := slices.Contains(faults, f.ID); !ended {
+			return false
+		}
+		for _, role := range roleNames {
+			if f.Peer == "" && (f.Role == "" || f.Role == role) {
+				delete(c.roles, replica+"."+role)
+			}
+		}
+		return true
+	})
+	return nil
+}
+
+func (c *fakeCluster) Slots(_ context.Context, replica string, query protocol.SlotsQuery) (*protocol.Slots, error) {
+	if c.down[replica] {
+		return nil, errors.New("connection refused")
+	}
+	return fakeSlots(replica, query), nil
+}
+
+func (c *fakeCluster) Ballots(_ context.Context, replica string, _ int) (*protocol.Ballots, error) {
+	if c.down[replica] {
+		return nil, errors.New("connection refused")
+	}
+	return &c.ballots, nil
+}
+
+func (c *fakeCluster) Digest(_ context.Context, replica string) (*protocol.Digest, error) {
+	if c.down[replica] {
+		return nil, errors.New("connection refused")
+	}
+	digest, known := c.digests[replica]
+	if !known {
+		digest = protocol.Digest{Applied: 64, Hash: "00000000000000aa"}
+	}
+	return &digest, nil
+}
+
+func (c *fakeCluster) Logs(
+	_ context.Context, replica string, _ protocol.LogSubscribe, take func(*protocol.LogLines) bool,
+) error {
+	if c.down[replica] {
+		return errors.New("connection refused")
+	}
+	take(&c.lines)
 	return nil
 }
 
@@ -173,6 +270,7 @@ func (c *fakeCluster) Heal(_ context.Context, replica string) error {
 	for _, role := range roleNames {
 		delete(c.roles, replica+"."+role)
 	}
+	delete(c.faults, replica)
 	return nil
 }
 
@@ -188,4 +286,32 @@ func (c *fakeCluster) Start(_ context.Context, replica string) error {
 	defer c.mutex.Unlock()
 	c.down[replica] = false
 	return nil
+}
+
+// fakeSlots gives what replicas have seen of slots 40 to 42: r3 and r5 have missed the last one.
+func fakeSlots(replica string, query protocol.SlotsQuery) *protocol.Slots {
+	at := func(micros int) time.Time {
+		return time.Date(2026, 11, 22, 12, 40, 4, 352_000_000+micros*1000, time.UTC)
+	}
+	slots := &protocol.Slots{Oldest: 40, Newest: 42}
+	for slot := uint64(40); slot <= 42; slot++ {
+		if query.From != 0 && (slot < query.From || slot > query.To) {
+			continue
+		}
+		trace := protocol.SlotTrace{Slot: slot, Ballot: "12.r2", Commands: 1, Bytes: 9, Operation: "put", Key: []byte("a\x1b")}
+		base := int(slot-40) * 10_000
+		if replica == "r2" {
+			trace.Steps = append(trace.Steps, protocol.Step{At: at(base), What: protocol.StepProposed})
+		}
+		if slot == 42 && (replica == "r3" || replica == "r5" || replica == "r4") {
+			continue
+		}
+		trace.Steps = append(trace.Steps, protocol.Step{At: at(base + 900), What: protocol.StepAccepted, TookMicros: 810})
+		if slot != 42 {
+			trace.Steps = append(trace.Steps, protocol.Step{At: at(base + 1100), What: protocol.StepChosen},
+				protocol.Step{At: at(base + 1200), What: protocol.StepApplied})
+		}
+		slots.Slots = append(slots.Slots, trace)
+	}
+	return slots
 }

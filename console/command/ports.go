@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -113,75 +112,6 @@ type Cluster interface {
 	// Do sends a request and returns its end: an answer, or a Failure at the latest when ctx ends. It sends an update at
 	// most once unless it may repeat it without effect, and only to request.Replica if that is set.
 	Do(ctx context.Context, request Request) Reply
-}
-
-// idleStates are the states in which a role does not do its work. Any other word, such as "leading" or "normal", is that
-// of a role that works.
-var idleStates = []string{"", "down", "paused", "refusing", "recovering"}
-
-// RoleStatus is the state of one role of a replica, in the words of the replica.
-type RoleStatus struct {
-	Role     string // "proposer", "acceptor" or "learner"
-	State    string
-	Restarts int
-	Cause    string // of the state; empty if there is nothing to explain
-}
-
-// Works tells whether the role does its work.
-func (r *RoleStatus) Works() bool { return !slices.Contains(idleStates, r.State) }
-
-// Status is what a replica tells about itself.
-type Status struct {
-	Replica  string
-	Roles    []RoleStatus
-	Leader   string // as this replica knows it; empty: none
-	Ballot   string
-	Chosen   uint64 // highest slot known as chosen
-	Applied  uint64 // highest slot applied
-	Diverged bool   // its state differs from that of the majority: a violation of the promise
-	Chaos    bool   // its random faults are on
-	Faults   []string
-	Uptime   time.Duration
-	Version  string
-}
-
-// RoleAction is what happens to a role.
-type RoleAction string
-
-// The actions on roles.
-const (
-	CrashRole   RoleAction = "crash"
-	RestartRole RoleAction = "restart"
-	PauseRole   RoleAction = "pause"
-	ResumeRole  RoleAction = "resume"
-)
-
-// RoleOrder asks a replica to do something to its roles.
-type RoleOrder struct {
-	Replica string
-	Role    string // "" for all three
-	Action  RoleAction
-	For     time.Duration // of a crash or pause: comes back by itself after this; 0: the configured time to live
-}
-
-// ChaosOrder switches the random faults of a replica.
-type ChaosOrder struct {
-	Replica          string
-	On               bool
-	Role             string        // the only kind of role that fails; "" as configured
-	Every            time.Duration // mean time between two failures of a role; 0 as configured
-	DownMin, DownMax time.Duration // how long it stays away; both 0 as configured
-}
-
-// Operator asks replicas about themselves and breaks them on purpose. Safe for concurrent use. The empty replica stands
-// for the one server that a console without a configuration is connected to. An error that wraps [FailureError] is
-// shown with its kind.
-type Operator interface {
-	Status(ctx context.Context, replica string) (Status, error)
-	Role(ctx context.Context, order RoleOrder) error
-	Chaos(ctx context.Context, order ChaosOrder) error
-	// Heal ends all injected faults of a replica and switches its random faults off.
-	Heal(ctx context.Context, replica string) error
 }
 
 // Processes kills and starts the replicas' processes; only who started them can. Safe for concurrent use.

@@ -46,7 +46,10 @@ func (e *Executor) roleOrder(ctx context.Context, f *frame, c *call) bool {
 	}
 	for _, replica := range replicas {
 		order.Replica = replica
-		do := func(ctx context.Context) error { return e.ports.Operator.Role(ctx, order) }
+		do := func(ctx context.Context) error {
+			_, err := e.ports.Operator.Role(ctx, order)
+			return err
+		}
 		e.record(c, e.order(ctx, f, c, step{replica, do}))
 	}
 	return true

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"synod/console/quorum"
+	"synod/protocol"
 )
 
 // look is the answer of one replica's operator port.
@@ -24,7 +27,7 @@ func (l *look) alive() bool {
 	if l.err != nil {
 		return false
 	}
-	return !slices.ContainsFunc(l.status.Roles, func(role RoleStatus) bool { return !role.Works() })
+	return !slices.ContainsFunc(l.status.Roles, func(role protocol.RoleStatus) bool { return !quorum.WorksIn(role.State) })
 }
 
 // votes tells whether the replica's acceptor takes part.
@@ -35,11 +38,11 @@ func (l *look) votes() bool {
 
 // role finds a role; one that the replica does not mention has no state.
 func (l *look) role(name string) RoleStatus {
-	at := slices.IndexFunc(l.status.Roles, func(role RoleStatus) bool { return role.Role == name })
+	at := slices.IndexFunc(l.status.Roles, func(role protocol.RoleStatus) bool { return role.Role == name })
 	if at < 0 {
 		return RoleStatus{Role: name}
 	}
-	return l.status.Roles[at]
+	return RoleStatus(l.status.Roles[at])
 }
 
 // known lists the replicas. If their ids are not known, there is only the one server that we are connected to, and the
@@ -123,7 +126,7 @@ func (e *Executor) status(ctx context.Context, f *frame, c *call) bool {
 		rows = append(rows, []string{
 			answer.replica, roleWord(&answer, "proposer"), roleWord(&answer, "acceptor"), roleWord(&answer, "learner"),
 			orDash(Visible(s.Leader)), orDash(Visible(s.Ballot)), number10(s.Chosen), number10(s.Applied),
-			s.Uptime.Round(time.Second).String(), remarks(s),
+			s.uptime(), remarks(s),
 		})
 	}
 	e.report(c, []string{
@@ -212,7 +215,7 @@ func (e *Executor) replicas(ctx context.Context, f *frame, c *call) bool {
 			word = "up, roles down"
 		}
 		rows = append(rows, []string{
-			answer.replica, word, milliseconds(answer.took), answer.status.Uptime.Round(time.Second).String(),
+			answer.replica, word, milliseconds(answer.took), answer.status.uptime(),
 			Visible(answer.status.Version),
 		})
 	}
@@ -251,7 +254,7 @@ func (e *Executor) faults(ctx context.Context, f *frame, c *call) bool {
 			rows = append(rows, []string{answer.replica, "random faults are on"})
 		}
 		for _, fault := range answer.status.Faults {
-			rows = append(rows, []string{answer.replica, Visible(fault)})
+			rows = append(rows, []string{answer.replica, Visible(fault.Fault)})
 		}
 	}
 	if len(rows) == 0 {

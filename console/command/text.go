@@ -234,3 +234,14 @@ func (v *Values) Note(n Note) { fmt.Fprintf(v.notes, "synod: %s\n", RenderNote(n
 
 // Summary writes nothing: one command has no summary.
 func (v *Values) Summary(Summary) {}
+
+// age writes how long something has lasted, to the second, and from an hour on to the minute.
+func age(d time.Duration) string {
+	switch d = d.Round(time.Second); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+}

@@ -42,21 +42,101 @@ func (o *Operators) Status(ctx context.Context, replica string) (command.Status,
 	if err != nil {
 		return command.Status{}, err
 	}
-	return statusOf(status), nil
+	return command.Status{Status: *status}, nil
 }
 
 // Role does something to one role of a replica, or to all three.
-func (o *Operators) Role(ctx context.Context, order command.RoleOrder) error {
+func (o *Operators) Role(ctx context.Context, order command.RoleOrder) ([]uint64, error) {
 	control := protocol.RoleControl{
 		Action: string(order.Action), Role: order.Role, ForMillis: order.For.Milliseconds(), Owner: o.owner,
 	}
 	if control.Role == "" {
 		control.Role = allRoles
 	}
-	return o.with(ctx, order.Replica, func(operator *client.Operator) error {
-		_, err := operator.Role(ctx, control)
+	var done *protocol.Done
+	err := o.with(ctx, order.Replica, func(operator *client.Operator) (err error) {
+		done, err = operator.Role(ctx, control)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return done.Faults, nil
+}
+
+// Link breaks links of a replica.
+func (o *Operators) Link(ctx context.Context, order command.LinkOrder) ([]uint64, error) {
+	control := protocol.LinkControl{
+		Peers: order.Peers, Direction: order.Direction, Cut: order.Cut, DelayMicros: order.Delay.Microseconds(),
+		JitterMicros: order.Jitter.Microseconds(), LossPermille: order.LossPermille, ForMillis: order.For.Milliseconds(),
+		Owner: o.owner,
+	}
+	var done *protocol.Done
+	err := o.with(ctx, order.Replica, func(operator *client.Operator) (err error) {
+		done, err = operator.Link(ctx, control)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return done.Faults, nil
+}
+
+// Clear ends some faults of a replica.
+func (o *Operators) Clear(ctx context.Context, replica string, faults []uint64) error {
+	return o.with(ctx, replica, func(operator *client.Operator) error {
+		_, err := operator.Clear(ctx, protocol.FaultClear{IDs: faults, Owner: o.owner})
+		return err
+	})
+}
+
+// Slots asks what a replica has seen of slots.
+func (o *Operators) Slots(ctx context.Context, replica string, query protocol.SlotsQuery) (*protocol.Slots, error) {
+	return question(ctx, o, replica, func(operator *client.Operator) (*protocol.Slots, error) {
+		return operator.Slots(ctx, query)
+	})
+}
+
+// Ballots asks a replica for the newest changes of leadership that it has seen.
+func (o *Operators) Ballots(ctx context.Context, replica string, newest int) (*protocol.Ballots, error) {
+	return question(ctx, o, replica, func(operator *client.Operator) (*protocol.Ballots, error) {
+		return operator.Ballots(ctx, protocol.BallotsQuery{Max: newest})
+	})
+}
+
+// Digest asks what a replica's state hashes to.
+func (o *Operators) Digest(ctx context.Context, replica string) (*protocol.Digest, error) {
+	return question(ctx, o, replica, func(operator *client.Operator) (*protocol.Digest, error) {
+		return operator.Digest(ctx)
+	})
+}
+
+// Logs hands out log lines of a replica until take has enough.
+func (o *Operators) Logs(
+	ctx context.Context, replica string, query protocol.LogSubscribe, take func(*protocol.LogLines) bool,
+) error {
+	return o.with(ctx, replica, func(operator *client.Operator) error {
+		lines, err := operator.Logs(query.Level, query.From)
+		for err == nil {
+			var some *protocol.LogLines
+			if some, err = lines.Next(ctx); err == nil && !take(some) {
+				return nil
+			}
+		}
+		return err
+	})
+}
+
+// question asks for one thing on a connection of its own.
+func question[A any](
+	ctx context.Context, o *Operators, replica string, ask func(*client.Operator) (*A, error),
+) (*A, error) {
+	var answer *A
+	err := o.with(ctx, replica, func(operator *client.Operator) (err error) {
+		answer, err = ask(operator)
+		return err
+	})
+	return answer, err
 }
 
 const allRoles = "all"
@@ -84,17 +164,10 @@ func (o *Operators) Chaos(ctx context.Context, order command.ChaosOrder) error {
 	})
 }
 
-// Heal ends all injected faults of a replica, the random ones first, or they would make new ones.
+// Heal ends all injected faults of a replica, the random ones too.
 func (o *Operators) Heal(ctx context.Context, replica string) error {
 	return o.with(ctx, replica, func(operator *client.Operator) error {
-		_, err := operator.Chaos(ctx, protocol.ChaosControl{Owner: o.owner})
-		if err != nil {
-			return err
-		}
-		_, err = operator.Role(ctx, protocol.RoleControl{Action: protocol.ActionHeal, Role: allRoles, Owner: o.owner})
-		if errors.Is(err, client.ErrConflict) {
-			return nil // nothing was broken
-		}
+		_, err := operator.Clear(ctx, protocol.FaultClear{All: true, Owner: o.owner})
 		return err
 	})
 }
@@ -147,24 +220,4 @@ func (o *Operators) endpoint(replica string) (client.Endpoint, error) {
 		}
 	}
 	return client.Endpoint{}, fmt.Errorf("no address of %s: give the configuration of the cluster with --config", replica)
-}
-
-func statusOf(s *protocol.Status) command.Status {
-	status := command.Status{
-		Replica: s.Replica, Leader: s.Leader, Ballot: s.Ballot, Chosen: s.Chosen, Applied: s.Applied, Chaos: s.Chaos,
-		Uptime: time.Duration(s.UptimeMS) * time.Millisecond, Version: s.Version,
-	}
-	for _, role := range s.Roles {
-		status.Roles = append(status.Roles, command.RoleStatus{
-			Role: role.Role, State: role.State, Restarts: role.Restarts, Cause: role.Cause,
-		})
-	}
-	for _, fault := range s.Faults {
-		text := fmt.Sprintf("%s, by %s", fault.Fault, fault.Owner)
-		if !fault.Until.IsZero() {
-			text += ", until " + fault.Until.Local().Format(time.TimeOnly)
-		}
-		status.Faults = append(status.Faults, text)
-	}
-	return status
 }

@@ -80,17 +80,13 @@ func (o *Operator) Hello(ctx context.Context, hello protocol.Hello) (*protocol.H
 
 // Role injects or ends a fault of a role. A failure whose Outcome is Unknown
 // may have been done.
-func (o *Operator) Role(ctx context.Context, control protocol.RoleControl) (string, error) {
+func (o *Operator) Role(ctx context.Context, control protocol.RoleControl) (*protocol.Done, error) {
 	if err := control.Check(); err != nil {
-		return "", &Error{
+		return nil, &Error{
 			Code: protocol.CodeDenied, Operation: "role", Replica: o.endpoint.Replica, Text: err.Error(), cause: err,
 		}
 	}
-	done, err := ask[protocol.RoleControl, protocol.Done](ctx, o, "role", &control)
-	if err != nil {
-		return "", err
-	}
-	return done.Text, nil
+	return ask[protocol.RoleControl, protocol.Done](ctx, o, "role", &control)
 }
 
 // Chaos switches the random schedule of faults.

@@ -62,8 +62,8 @@ func TestOperator(t *testing.T) {
 			t.Errorf("hello: %+v, %v", hello, err)
 		}
 		crash := protocol.RoleControl{Action: protocol.ActionCrash, Role: "acceptor"}
-		if text, err := o.Role(t.Context(), crash); err != nil || text != "acceptor is down" {
-			t.Errorf("role: %q, %v", text, err)
+		if done, err := o.Role(t.Context(), crash); err != nil || done.Text != "acceptor is down" {
+			t.Errorf("role: %+v, %v", done, err)
 		}
 		crash.Role = "janitor"
 		if _, err := o.Role(t.Context(), crash); !errors.Is(err, client.ErrDenied) {
