@@ -298,17 +298,17 @@ func (c *Controller) clearLocked(ids []uint64, owner string) (ended []uint64, er
 // healLocked ends a fault. A role that does not come back has no fault any more; it
 // is down for the reason that the error gives.
 func (c *Controller) healLocked(a *active, why string) error {
-	act := c.options.Host.Start
-	switch a.Kind {
-	case Pause:
-		act = c.options.Host.Resume
-	case Cut, Delay, Loss:
+	if a.cause != nil {
 		c.dropLocked(a, why)
 		c.options.Links.publish(c.causesLocked())
 		return nil
 	}
 	a.timer.Stop()
 	delete(c.active, a.ID)
+	act := c.options.Host.Start
+	if a.Kind == Pause {
+		act = c.options.Host.Resume
+	}
 	if err := act(a.Role, "healed "+why); err != nil {
 		return err
 	}

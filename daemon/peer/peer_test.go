@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"synod/core/paxos"
+	"synod/daemon/fault"
 	"synod/daemon/monitor"
 	"synod/protocol"
 )
@@ -23,6 +24,7 @@ type node struct {
 	t        *testing.T
 	links    *Links
 	count    *monitor.Counters
+	faults   *fault.Controller // of its links
 	received chan paxos.Envelope
 	downs    chan paxos.ReplicaID
 
@@ -79,6 +81,8 @@ func (w *network) start(r paxos.ReplicaID, change func(*protocol.Identity)) *nod
 	if change != nil {
 		change(&id)
 	}
+	broken := fault.NewTable()
+	n.faults = fault.New(fault.Options{Self: r, Enabled: true, TTL: time.Hour, Links: broken, Logger: logger})
 	over := make(chan struct{})
 	others := map[paxos.ReplicaID]string{}
 	for other, address := range w.addresses {
@@ -87,7 +91,7 @@ func (w *network) start(r paxos.ReplicaID, change func(*protocol.Identity)) *nod
 		}
 	}
 	n.links = New(Options{
-		Identity: id, Addresses: others, Logger: logger, Counters: n.count,
+		Identity: id, Addresses: others, Logger: logger, Counters: n.count, Faults: broken,
 		Receive: func(envelopes []paxos.Envelope) {
 			for _, e := range envelopes {
 				select {
