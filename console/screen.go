@@ -70,15 +70,17 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	ports := s.ports(desk)
 	ports.Ask = desk.Ask
 	executor := command.NewExecutor(s.grammar, ports, settings)
-	look := theme.New(p.flags.noColor || p.getenv("NO_COLOR") != "")
 	// The library asks the terminal for its background unless it is told.
 	lipgloss.SetHasDarkBackground(true)
+	terminal := &terminalOutput{File: p.stdout}
 	model := app.New(app.Options{
-		Cluster: settings.ClusterName, ReadOnly: settings.ReadOnly, Grammar: s.grammar, Theme: look,
-		Source: &source{Desk: desk, watch: watch, cluster: cluster},
+		Cluster: settings.ClusterName, ReadOnly: settings.ReadOnly, Grammar: s.grammar,
+		Look:    theme.Look{Plain: p.flags.noColor || p.getenv("NO_COLOR") != "", Light: lightBackground(p.getenv("COLORFGBG"))},
+		Source:  &source{Desk: desk, watch: watch, cluster: cluster},
+		Outside: app.Outside{Copy: terminal.copy, Save: saveExport},
 	})
-	screen := tea.NewProgram(model, tea.WithContext(ctx), tea.WithInput(p.stdin), tea.WithOutput(p.stdout),
-		tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(screenFrames))
+	screen := tea.NewProgram(model, tea.WithContext(ctx), tea.WithInput(p.stdin), tea.WithOutput(terminal),
+		tea.WithAltScreen(), tea.WithMouseCellMotion(), tea.WithoutSignalHandler(), tea.WithFPS(screenFrames))
 	guard.OnPanic(func() { go screen.Kill() })
 	defer p.signals.catch(cancel, cancel)()
 	served := make(chan struct{})

@@ -1,176 +1,161 @@
 package app
 
 import (
-	"fmt"
-	"strings"
+	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
-
-	"synod/console/panel"
-	"synod/console/state"
 )
 
 // binding is what a key does, and how the help describes it.
 type binding struct {
-	keys string // as the help shows them
-	help string
+	keys string   // as the help shows them; "" if the row before says it
+	help string   // the first words, up to a comma, also stand at the bottom of the screen
 	on   []string // names of the keys in Bubble Tea
 	do   func(*Model) tea.Cmd
 }
 
-// edit makes the action of a key that changes the line.
-func edit(change func(state.Line) state.Line) func(*Model) tea.Cmd {
-	return func(m *Model) tea.Cmd {
-		m.line = change(m.line)
-		return nil
+// globals are the keys of every page while no text is being typed. A page's own come first.
+func globals() []binding {
+	list := []binding{
+		{":", "command, opens the prompt; letters typed there are text", []string{":"}, (*Model).openPrompt},
+		{"/", "filter, narrows or searches the list of this screen", []string{"/"}, (*Model).openFilter},
+		{"n N", "next hit of the filter, and the one before", []string{"n"}, func(m *Model) tea.Cmd { return m.hit(false) }},
+		{"", "", []string{"N"}, func(m *Model) tea.Cmd { return m.hit(true) }},
+		{"?", "help, all keys of this screen", []string{"?"}, (*Model).openHelp},
+		{"1 … 6", "screens, by their number", nil, nil},
 	}
-}
-
-// bindings is the one table of keys: routing and help follow from it.
-func bindings() []binding {
-	return []binding{
-		{"Enter", "run the command", []string{"enter"}, (*Model).submit},
-		{"↑ ↓", "older and newer commands", []string{"up", "ctrl+p"}, edit(state.Line.Older)},
-		{"", "", []string{"down", "ctrl+n"}, edit(state.Line.Newer)},
-		{"PgUp PgDn", "scroll the session", []string{"pgup"}, func(m *Model) tea.Cmd { return m.scrollBy(1) }},
-		{"", "", []string{"pgdown"}, func(m *Model) tea.Cmd { return m.scrollBy(-1) }},
-		{"Tab", "complete a verb; on an empty line the other pane, where only one fits", []string{"tab"}, (*Model).complete},
-		{"?", "this help, on an empty line", nil, nil},
-		{"← → Home End", "move in the line (also ctrl-A, ctrl-E)", []string{"left", "ctrl+b"}, edit(state.Line.Left)},
-		{"", "", []string{"right", "ctrl+f"}, edit(state.Line.Right)},
-		{"", "", []string{"home", "ctrl+a"}, edit(state.Line.Home)},
-		{"", "", []string{"end", "ctrl+e"}, edit(state.Line.End)},
-		{"", "", []string{"backspace", "ctrl+h"}, edit(state.Line.Backspace)},
-		{"", "", []string{"delete"}, edit(state.Line.Delete)},
-		{"ctrl-W U K", "delete the word, all before, all behind", []string{"ctrl+w"}, edit(state.Line.DeleteWord)},
-		{"", "", []string{"ctrl+u"}, edit(state.Line.DeleteBefore)},
-		{"", "", []string{"ctrl+k"}, edit(state.Line.DeleteAfter)},
-		{"Esc", "clear the line, leave the scrolled place", []string{"esc"}, (*Model).clear},
-		{"ctrl-C", "clear the line; else end the running command; else, twice, quit", []string{"ctrl+c"}, (*Model).interrupt},
-		{"ctrl-D", "quit, on an empty line (also the command quit)", []string{"ctrl+d"}, (*Model).end},
+	for i := range pagesMax {
+		list = append(list, binding{"", "", []string{string(rune('1' + i))}, func(m *Model) tea.Cmd { return m.open(i) }})
+	}
+	return append(list, []binding{
+		{"Tab", "pane, the next one; shift-Tab the one before", []string{"tab"}, func(m *Model) tea.Cmd { return m.turn(1) }},
+		{"", "", []string{"shift+tab"}, func(m *Model) tea.Cmd { return m.turn(-1) }},
+		{"+ _", "zoom, enlarges the pane; _ takes it back", []string{"+"}, func(m *Model) tea.Cmd { return m.zoom(true) }},
+		{"", "", []string{"_"}, func(m *Model) tea.Cmd { return m.zoom(false) }},
+		{"Space", "freeze, the screen stands still while data keeps coming in", []string{" "}, (*Model).freeze},
+		{"y", "copy, hands what is chosen to the clipboard (OSC 52)", []string{"y"}, (*Model).copy},
+		{"e", "export, writes this screen to a file", []string{"e"}, (*Model).export},
+		{"u", "undo, the last fault that was set from here", []string{"u"}, func(m *Model) tea.Cmd { return m.propose("undo") }},
+		{"T", "theme, the next one: auto, dark, light, mono, contrast", []string{"T"}, (*Model).nextTheme},
+		{"m M", "mouse, gives it to the terminal for selecting text, and takes it back", []string{"m", "M"}, (*Model).toggleMouse},
+		{"Esc", "closes the dialogue, the filter, the prompt, the details, in this order", []string{"esc"}, (*Model).escape},
+		{"ctrl-R", "search the history of commands", []string{"ctrl+r"}, (*Model).openSearch},
 		{"ctrl-L", "draw anew", []string{"ctrl+l"}, func(*Model) tea.Cmd { return tea.ClearScreen }},
-	}
+		{"ctrl-Z", "suspend, back to the shell; fg comes back", []string{"ctrl+z"}, func(*Model) tea.Cmd { return tea.Suspend }},
+		{"ctrl-C", "end the running command; else, twice, quit", []string{"ctrl+c"}, (*Model).interrupt},
+		{"q", "quit, asks while a load runs or a fault of ours lasts", []string{"q"}, (*Model).quit},
+	}...)
 }
 
-// helpKeys are the rows of the help.
-func helpKeys() [][2]string {
-	var rows [][2]string
-	for _, b := range bindings() {
-		if b.keys != "" {
-			rows = append(rows, [2]string{b.keys, b.help})
-		}
-	}
-	return rows
-}
+// pagesMax is the number of screens that have a key.
+const pagesMax = 6
 
 // press takes a key.
 func (m *Model) press(key tea.KeyMsg) tea.Cmd {
-	leaving := m.leaving
-	m.notice, m.leaving = "", false
-	if m.help {
-		m.help = false
-		return nil
+	name := m.options.Keys.name(key.String())
+	leaving := m.leaving && name == "ctrl+c"
+	m.notice, m.leaving = "", leaving
+	switch {
+	case m.asking():
+		return m.pressDialogue(key)
+	case m.help.open:
+		return m.pressHelp(key)
+	case m.save:
+		return m.pressExport(name)
+	case name == "ctrl+c" || name == "ctrl+l" || name == "ctrl+z":
+		return act(globals(), name, m)
 	}
-	if key.Type == tea.KeyRunes || key.Type == tea.KeySpace {
-		return m.typed(key)
+	switch m.focus {
+	case onPrompt:
+		return m.pressPrompt(key)
+	case onSearch:
+		return m.pressSearch(key)
+	case onFilter:
+		return m.pressFilter(key)
 	}
-	name := key.String()
-	for _, b := range bindings() {
-		for _, on := range b.on {
-			if on == name {
-				m.leaving = leaving && name == "ctrl+c"
-				return b.do(m)
-			}
+	if p, ok := m.page().(typing); ok && p.typing() && name != "esc" && name != "tab" && name != "shift+tab" {
+		return p.typed(m, key)
+	}
+	if key.Paste { // letters of a paste are text, whatever has the focus
+		m.openPrompt()
+		return m.pressPrompt(key)
+	}
+	if p, ok := m.page().(typing); !ok || !p.typing() {
+		if handled, cmd := m.own(name); handled {
+			return cmd
+		}
+	}
+	return act(globals(), name, m)
+}
+
+// own runs the page's key, if it has it.
+func (m *Model) own(name string) (handled bool, cmd tea.Cmd) {
+	for _, b := range m.page().bindings() {
+		if b.do != nil && slices.Contains(b.on, name) {
+			return true, b.do(m)
+		}
+	}
+	return false, nil
+}
+
+// act runs the binding of a key.
+func act(bindings []binding, name string, m *Model) tea.Cmd {
+	for _, b := range bindings {
+		if b.do != nil && slices.Contains(b.on, name) {
+			return b.do(m)
 		}
 	}
 	return nil
 }
 
-// typed adds letters to the line. Several pasted lines wait for Enter.
-func (m *Model) typed(key tea.KeyMsg) tea.Cmd {
-	text := string(key.Runes)
-	if text == "?" && m.line.Empty() && !key.Paste {
-		m.help = true
-		return nil
+// open goes to a screen.
+func (m *Model) open(at int) tea.Cmd {
+	if at < len(m.pages) {
+		m.at, m.found = at, ""
 	}
-	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' })
-	if key.Paste && len(lines) > 1 && m.console.Session.Question == nil {
-		m.pasted = lines
-		return nil
-	}
-	m.line = m.line.Insert([]rune(strings.TrimRight(text, "\r\n")))
 	return nil
 }
 
-func (m *Model) scrollBy(pages int) tea.Cmd {
-	rows := max(m.layout().session-2, 1)
-	most := max(len(m.console.Session.Entries)-rows, 0)
-	m.scroll = min(max(m.scroll+pages*rows, 0), most)
-	return nil
-}
-
-func (m *Model) clear() tea.Cmd {
-	m.line, m.scroll, m.pasted = m.line.Set(""), 0, nil
-	return nil
-}
-
-func (m *Model) end() tea.Cmd {
-	if m.line.Empty() {
-		return tea.Quit
+// turn goes to another pane.
+func (m *Model) turn(by int) tea.Cmd {
+	if p, ok := m.page().(paned); ok {
+		count := len(p.paneNames())
+		m.panes[m.at] = (m.panes[m.at] + by + count) % count
 	}
-	m.line = m.line.Delete()
 	return nil
 }
 
-// complete finishes the verb being typed as far as it is certain.
-func (m *Model) complete() tea.Cmd {
-	text := m.line.Text()
-	if text == "" {
-		m.focus = replicasPane - m.focus
+func (m *Model) zoom(alone bool) tea.Cmd {
+	if _, ok := m.page().(paned); !ok {
+		return m.say("this screen has one pane only")
+	}
+	m.zoomed[m.at] = alone
+	return nil
+}
+
+// freeze holds what the pages show, or lets it go on.
+func (m *Model) freeze() tea.Cmd {
+	if m.frozen != nil {
+		m.frozen = nil
+		return m.say("the screen goes on")
+	}
+	c := m.console
+	m.frozen = &c
+	return m.say("frozen: data keeps coming in, Space goes on")
+}
+
+// escape closes what is open, the innermost first.
+func (m *Model) escape() tea.Cmd {
+	if p, ok := m.page().(detailed); ok && m.filters[m.at].Empty() && p.closeDetails() {
 		return nil
-	}
-	if strings.Contains(text, " ") {
-		return nil
-	}
-	common, count := "", 0
-	for _, name := range m.options.Grammar.Names() {
-		if !strings.HasPrefix(name, text) {
-			continue
-		}
-		if count++; count == 1 {
-			common = name
-		}
-		for !strings.HasPrefix(name, common) {
-			common = common[:len(common)-1]
-		}
 	}
 	switch {
-	case count == 1:
-		m.line = m.line.Set(common + " ")
-	case count > 1:
-		m.line = m.line.Set(common)
+	case !m.filters[m.at].Empty():
+		return m.setFilter("")
+	case m.zoomed[m.at]:
+		m.zoomed[m.at] = false
+	case m.frozen != nil:
+		m.frozen = nil
 	}
 	return nil
-}
-
-// hint is the line above the prompt.
-func (m *Model) hint(width int) string {
-	t := m.options.Theme
-	switch {
-	case m.console.Session.Question != nil:
-		return panel.Ask(m.console.Session.Question, t, width)
-	case m.pasted != nil:
-		text := fmt.Sprintf("%d lines were pasted: Enter runs them, Esc drops them", len(m.pasted))
-		return panel.Notice(text, t, width)
-	case m.notice != "":
-		return panel.Notice(m.notice, t, width)
-	}
-	other := ""
-	switch l := m.layout(); {
-	case l.replicas == 0:
-		other = "replicas"
-	case l.session == 0:
-		other = "session"
-	}
-	return panel.Hint(&m.line, m.options.Grammar, t, panel.HintOptions{Width: width, Other: other})
 }

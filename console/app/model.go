@@ -24,42 +24,81 @@ type Source interface {
 	Cancel() bool
 }
 
+// Outside is what the screen does beyond drawing and asking its source. Both are called from commands of Bubble Tea,
+// never from Update; nil means that it cannot be done.
+type Outside struct {
+	// Copy hands a text to the terminal's clipboard.
+	Copy func(text string) error
+	// Save writes an export and returns the name of the file.
+	Save func(name string, content []byte) (string, error)
+}
+
 // Options say what the screen shows.
 type Options struct {
 	Cluster  string
 	ReadOnly bool
 	Grammar  *command.Grammar
-	Theme    *theme.Theme
+	Look     theme.Look
 	Source   Source
+	Outside  Outside
+	Refresh  time.Duration // between two looks at the source; 0 for 100 ms
+	Sticky   bool          // the prompt keeps the keys after Enter
+	NoMouse  bool          // the mouse is the terminal's from the start
+	History  []string      // lines of earlier sessions, the newest last
+	Keys     Keys          // keys that a person has chosen
 }
 
-// snapshotPause is the time between two looks at the source.
-const snapshotPause = 100 * time.Millisecond
+// refreshDefault is the time between two looks at the source.
+const refreshDefault = 100 * time.Millisecond
 
 // Model is the screen.
 type Model struct {
 	options Options
-	console state.Console
-	line    state.Line
+	look    theme.Look
+	theme   *theme.Theme
+	console state.Console  // what is known now
+	frozen  *state.Console // what the pages show while the screen is frozen; nil if it is not
 	size    panel.Size
-	scroll  int  // lines of the session, from the newest
-	focus   pane // seen alone on a small screen
-	help    bool
-	leaving bool     // the next ctrl-C quits
-	pasted  []string // lines that wait for a decision
-	notice  string   // shown instead of the hint until the next key
+	pages   []page
+	at      int    // index of the page that is seen
+	panes   []int  // the pane that has the keys, for each page
+	zoomed  []bool // whether it is alone, for each page
+	mouse   bool   // whether clicks come to us
+
+	focus    focus
+	line     state.Line
+	complete completion
+	search   search
+	filters  []state.Line // for each page
+	found    string       // what the page says about its filter
+	pasted   []string     // lines that wait for a decision
+	notice   string       // shown instead of the hint until the next key
+	answered int          // entries of the session that were there when a command was sent from another page
+	leaving  bool         // the next ctrl-C quits
+
+	ask     *dialogue  // a question of our own
+	seen    int        // snapshots since the question of the source is on the screen
+	yes     bool       // the choice in a dialogue
+	confirm state.Line // the word typed in a dialogue
+	help    help
+	save    bool // the kind of an export is being chosen
 }
 
-// pane is one of the two panes.
-type pane int
+// focus is what takes the letters.
+type focus int
 
 const (
-	sessionPane pane = iota
-	replicasPane
+	onPage focus = iota
+	onPrompt
+	onFilter
+	onSearch // of the history, with the prompt behind it
 )
 
 // snapshot is the message that brings what is known now.
 type snapshot state.Snapshot
+
+// done is the message of a command of Bubble Tea that has something to say.
+type done struct{ text string }
 
 // ended is the message that ends the screen: somebody typed quit.
 type ended struct{}
@@ -69,17 +108,23 @@ func Ended() tea.Msg { return ended{} }
 
 // New makes the screen.
 func New(options Options) *Model {
-	return &Model{options: options, console: state.Console{Cluster: options.Cluster, ReadOnly: options.ReadOnly}}
+	m := &Model{
+		options: options, look: options.Look, theme: theme.From(options.Look), pages: newPages(), mouse: !options.NoMouse,
+		console: state.Console{Cluster: options.Cluster, ReadOnly: options.ReadOnly},
+	}
+	m.line = m.line.Remember(options.History...)
+	m.panes, m.zoomed, m.filters = make([]int, len(m.pages)), make([]bool, len(m.pages)), make([]state.Line, len(m.pages))
+	return m
 }
 
 // Init asks for the first snapshot.
-func (m *Model) Init() tea.Cmd { return m.look(0) }
+func (m *Model) Init() tea.Cmd { return m.lookAfter(0) }
 
-// look asks for a snapshot after a pause.
-func (m *Model) look(pause time.Duration) tea.Cmd {
-	source := m.options.Source
+// lookAfter asks for a snapshot after a pause.
+func (m *Model) lookAfter(pause time.Duration) tea.Cmd {
+	source, want := m.options.Source, m.page().want()
 	return tea.Tick(pause, func(at time.Time) tea.Msg {
-		s := source.Look(state.Want{})
+		s := source.Look(want)
 		s.At = at
 		return snapshot(s)
 	})
@@ -92,9 +137,12 @@ func (m *Model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.observe(message)
 	case tea.WindowSizeMsg:
 		m.size = panel.Size{Width: message.Width, Height: message.Height}
-		return m, nil
 	case tea.KeyMsg:
 		return m, m.press(message)
+	case tea.MouseMsg:
+		return m, m.point(message)
+	case done:
+		return m, m.say(message.text)
 	case ended:
 		return m, tea.Quit
 	}
@@ -102,55 +150,75 @@ func (m *Model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 func (m *Model) observe(s snapshot) tea.Cmd {
-	if added := len(s.Session.Entries) - len(m.console.Session.Entries); m.scroll > 0 && added > 0 {
-		m.scroll += added // what is being read stays where it is
-	}
+	asked := m.console.Session.Question != nil
 	m.console = m.console.Observe(state.Snapshot(s))
-	return m.look(snapshotPause)
+	switch {
+	case m.console.Session.Question == nil:
+		m.seen = 0
+	case asked:
+		m.seen++
+	default:
+		m.seen, m.yes, m.confirm, m.help.open = 0, false, state.Line{}, false
+	}
+	if m.frozen == nil {
+		for _, p := range m.pages {
+			p.observe(&m.console)
+		}
+	} else {
+		m.frozen.Session = m.console.Session
+	}
+	pause := m.options.Refresh
+	if pause <= 0 {
+		pause = refreshDefault
+	}
+	return m.lookAfter(pause)
 }
 
-// submit runs what is typed, or answers the question.
-func (m *Model) submit() tea.Cmd {
-	source := m.options.Source
-	if m.console.Session.Question != nil {
-		text := m.line.Text()
-		m.line = m.line.Set("")
-		// The snapshot is older than the answer; the next one knows.
-		m.console.Session.Question = nil
-		return func() tea.Msg { source.Answer(text); return nil }
+// page is the one that is seen.
+func (m *Model) page() page { return m.pages[m.at] }
+
+// known is what the pages show.
+func (m *Model) known() *state.Console {
+	if m.frozen != nil {
+		return m.frozen
 	}
-	lines := m.pasted
-	if m.pasted = nil; lines == nil {
-		var text string
-		if text, m.line = m.line.Enter(); text == "" {
-			m.scroll = 0
-			return nil
-		}
-		lines = []string{text}
-	}
-	m.scroll = 0
-	for _, line := range lines {
-		if !source.Submit(line) {
-			m.notice = "too many commands wait: the rest was not taken"
-			return nil
-		}
-	}
-	return nil
+	return &m.console
 }
 
 // interrupt is ctrl-C: it clears the line, or ends the running command, or quits at the second time.
 func (m *Model) interrupt() tea.Cmd {
+	leaving := m.leaving
+	m.leaving = false
 	switch {
 	case m.pasted != nil:
-		m.pasted, m.notice = nil, "the pasted commands were dropped"
-	case !m.line.Empty():
+		m.pasted = nil
+		return m.say("the pasted lines were dropped")
+	case m.focus == onPrompt && !m.line.Empty():
 		m.line = m.line.Set("")
 	case m.console.Session.Running != "" && m.options.Source.Cancel():
-		m.notice = "the running command was told to end"
-	case m.leaving:
+		return m.say("the running command was told to end")
+	case leaving:
 		return tea.Quit
 	default:
-		m.leaving, m.notice = true, "ctrl-C once more quits"
+		m.leaving = true
+		return m.say("ctrl-C once more quits")
 	}
+	return nil
+}
+
+// quit leaves, after a question if something would be lost or left behind.
+func (m *Model) quit() tea.Cmd {
+	var reasons []string
+	for _, p := range m.pages {
+		if g, ok := p.(guarded); ok {
+			if reason := g.unsaved(&m.console); reason != "" {
+				reasons = append(reasons, reason)
+			}
+		}
+	}
+	if len(reasons) == 0 {
+		return tea.Quit
+	}
+	m.question(dialogue{title: "Quit?", text: reasons, do: func(*Model) tea.Cmd { return tea.Quit }})
 	return nil
 }

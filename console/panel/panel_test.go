@@ -83,7 +83,7 @@ func TestPromptShowsThePartAroundTheCursor(t *testing.T) {
 	look := theme.New(true)
 	for back := range 60 {
 		line := state.Line{}.Set("put a-very-long-key 東京東京東京 and-a-value-that-does-not-fit-either").Move(-back)
-		text := Prompt(&line, look, 30)
+		text := Prompt(PromptView{Line: &line, Focused: true}, look, 30)
 		if width := ansi.StringWidth(text); width != 30 {
 			t.Errorf("cursor %d from the end: %d cells: %q", back, width, text)
 		}

@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -10,45 +11,72 @@ import (
 	"synod/console/theme"
 )
 
+// PromptView says what the bottom line shows.
+type PromptView struct {
+	Line      *state.Line
+	Lead      string // sign before the text; "" for the prompt's own
+	Focused   bool   // the letters go there
+	Ghost     string // the rest of the best completion
+	Searching bool   // the history is being searched
+	Search    string // for this
+	Found     string // and that is the hit
+}
+
 // Prompt is the line on which a person types. If the text is longer than the line, the part around the cursor is seen.
-func Prompt(line *state.Line, t *theme.Theme, width int) string {
-	lead := " " + t.Glyphs.Prompt + " "
+func Prompt(v PromptView, t *theme.Theme, width int) string {
+	if v.Searching {
+		text := " search of the history " + command.Quote(v.Search) + ": "
+		return fit(styled(t.Title, text)+command.Visible(v.Found), width)
+	}
+	sign := v.Lead
+	if sign == "" {
+		sign = t.Glyphs.Prompt
+	}
+	lead := " " + sign + " "
+	if !v.Focused {
+		return fit(styled(t.Quiet, lead)+styled(t.Old, v.Line.Text()), width)
+	}
 	room := width - ansi.StringWidth(lead) - 1
 	if room < 2 {
-		return fit(line.Before()+line.After(), width)
+		return fit(v.Line.Before()+v.Line.After(), width)
 	}
 	under, rest := " ", ""
-	if after := []rune(line.After()); len(after) > 0 {
+	if after := []rune(v.Line.After()); len(after) > 0 {
 		under, rest = string(after[:1]), string(after[1:])
+	} else if ghost := []rune(v.Ghost); len(ghost) > 0 {
+		under, rest = string(ghost[:1]), styled(t.Ghost, string(ghost[1:]))
 	}
 	cursor := t.Cursor.Render(under)
 	if t.Glyphs.Cursor != "" {
 		cursor = t.Glyphs.Cursor + strings.TrimRight(under, " ")
 	}
-	before := line.Before()
+	before := v.Line.Before()
 	// A wide letter may be cut in half at either end: two cells are kept free for the signs that something is cut.
 	if surplus := ansi.StringWidth(before) - (room - ansi.StringWidth(cursor) - 2); surplus > 0 {
-		before = "…" + ansi.TruncateLeft(before, surplus+2, "")
+		before = t.Glyphs.Ellipsis + ansi.TruncateLeft(before, surplus+2, "")
 	}
 	return fit(styled(t.Title, lead)+before+cursor+rest, width)
 }
 
-// HintOptions say where the hint stands.
-type HintOptions struct {
-	Width int
-	Other string // name of the pane that Tab shows instead of this one; "" if both are there
+// Hint is the line above the prompt when there is nothing to say.
+func Hint(t *theme.Theme, width int) string {
+	text := " : types a command    help VERB explains it"
+	tail := "Tab completes " + t.Glyphs.Dot + " ^R history " + t.Glyphs.Dot + " Esc leaves "
+	return fit(styled(t.Quiet, spread(text, tail, width)), width)
 }
 
-// Hint is the line above the prompt: what the command being typed takes, or what can be done.
-func Hint(line *state.Line, grammar *command.Grammar, t *theme.Theme, options HintOptions) string {
-	width := options.Width
+// spread puts two texts at both ends of so many cells; the second goes where there is no room for both.
+func spread(left, right string, width int) string {
+	room := width - ansi.StringWidth(left) - ansi.StringWidth(right)
+	if room < 1 {
+		return left
+	}
+	return left + strings.Repeat(" ", room) + right
+}
+
+// Syntax is the line above the prompt while a command is typed: what its verb takes, or what is wrong with it.
+func Syntax(line *state.Line, grammar *command.Grammar, t *theme.Theme, width int) string {
 	word, _, more := strings.Cut(strings.TrimLeft(line.Text(), " "), " ")
-	if word == "" && options.Other != "" {
-		return fit(styled(t.Quiet, " Tab "+options.Other+"   ? help   ↑↓ history   ctrl-C twice quits"), width)
-	}
-	if word == "" {
-		return fit(styled(t.Quiet, " ? help   ↑↓ history   PgUp PgDn scroll   Tab completes   ctrl-C twice quits"), width)
-	}
 	if verb, ok := grammar.Verb(word); ok {
 		return fit(" "+verb.Usage()+styled(t.Quiet, "   "+verb.Help), width)
 	}
@@ -58,64 +86,88 @@ func Hint(line *state.Line, grammar *command.Grammar, t *theme.Theme, options Hi
 			names = append(names, name)
 		}
 	}
-	switch {
-	case more || len(names) == 0:
+	if more || len(names) == 0 {
 		return fit(styled(t.Bad, " unknown verb "+command.Quote(word))+styled(t.Quiet, "   ? lists all"), width)
-	default:
-		return fit(styled(t.Quiet, " "+strings.Join(names, "  ")), width)
 	}
+	return fit(styled(t.Quiet, " "+strings.Join(names, "  ")), width)
 }
 
-// Ask is the line above the prompt while a person must decide.
-func Ask(question *state.Question, t *theme.Theme, width int) string {
-	want := "y and Enter does it, anything else does not"
-	if question.Type != "" {
-		want = "type " + command.Quote(question.Type) + " to do it"
-	}
-	return fit(styled(t.Warning, " "+command.Visible(question.Text)+": "+want), width)
+// FilterHint is the line above a filter: what it has found.
+func FilterHint(found string, t *theme.Theme, width int) string {
+	return fit(spread(" "+command.Visible(found), styled(t.Quiet, "n N next "+t.Glyphs.Dot+" Esc clears "), width), width)
 }
 
-// Help is the whole screen of keys and commands.
-func Help(keys [][2]string, grammar *command.Grammar, t *theme.Theme, size Size) string {
-	lines := []string{styled(t.Title, " Keys")}
+// Latest is the newest line of the session, for screens that do not show it.
+func Latest(c *state.Console, t *theme.Theme, width int) string {
+	s := &c.Session
+	text := ""
+	if len(s.Entries) > 0 {
+		text = sessionLine(&s.Entries[len(s.Entries)-1], t)
+	}
+	if s.Running != "" {
+		text = " " + spinner(c, t) + " " + span(c.Now.Sub(s.Since)) + text
+	}
+	return fit(text, width)
+}
+
+// spinner is one sign that changes five times a second.
+func spinner(c *state.Console, t *theme.Theme) string {
+	steps := t.Glyphs.Spinner
+	return steps[int(c.Now.UnixMilli()/200)%len(steps)]
+}
+
+// Keys is the line at the bottom: as many keys with their meaning as fit.
+func Keys(keys []HelpLine, t *theme.Theme, width int) string {
+	var b strings.Builder
+	used := 0
 	for _, key := range keys {
-		lines = append(lines, "  "+fit(key[0], 16)+" "+key[1])
-	}
-	lines = append(lines, "", styled(t.Title, " Roles"), "  "+legend(t), "", styled(t.Title, " Commands"))
-	for text := range strings.Lines(grammar.Help()) {
-		lines = append(lines, " "+strings.TrimRight(text, "\n"))
-	}
-	frame := pane{title: "Help", note: "any key closes it", width: size.Width, height: size.Height}
-	return frame.draw(t, columned(lines, size))
-}
-
-func legend(t *theme.Theme) string {
-	g := t.Glyphs
-	return strings.Join([]string{
-		g.Running + " works", g.Paused + " paused", g.Down + " crashed", g.Recovering + " refusing", g.Unknown + " unknown",
-	}, "  ")
-}
-
-// helpCells is the width of a column of the help where there is room for two.
-const helpCells = 58
-
-// columned puts what does not fit below into a second column.
-func columned(lines []string, size Size) []string {
-	rows := size.Height - frameCells
-	if len(lines) <= rows || size.Width < 2*helpCells || rows < 1 {
-		return lines
-	}
-	out := make([]string, rows)
-	for i := range out {
-		out[i] = fit(lines[i], helpCells)
-		if second := rows + i; second < len(lines) {
-			out[i] += lines[second]
+		text := " " + key.Keys + " " + key.Text + " "
+		if cells := ansi.StringWidth(text); used+cells <= width {
+			b.WriteString(" " + styled(t.Title, key.Keys) + styled(t.Quiet, " "+key.Text+" "))
+			used += cells
 		}
 	}
-	return out
+	return fit(b.String(), width)
+}
+
+// Completions draws the list of completions over the last rows of a view.
+func Completions(view string, list []string, at int, t *theme.Theme, size Size) string {
+	rows := min(len(list), max(size.Height/2, 1))
+	from := min(max(at-rows+1, 0), len(list)-rows)
+	cells := 0
+	for _, text := range list {
+		cells = max(cells, ansi.StringWidth(text))
+	}
+	lines := strings.Split(view, "\n")
+	for i, text := range list[from : from+rows] {
+		mark, style := "  ", t.Plain
+		if from+i == at {
+			mark, style = t.Glyphs.Select+" ", t.Select
+		}
+		row := len(lines) - rows + i
+		if row >= 0 {
+			lines[row] = place(lines[row], styled(style, " "+mark+fit(text, cells)+" "), 1, size.Width)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Notice is the line above the prompt when there is something to say.
 func Notice(text string, t *theme.Theme, width int) string {
-	return fit(styled(t.Warning, " "+text), width)
+	return fit(styled(t.Warning, " "+command.Visible(text)), width)
+}
+
+// Empty is a screen that has nothing but its name.
+func Empty(name string, t *theme.Theme, size Size) string {
+	return pane{title: name, width: size.Width, height: size.Height}.draw(t, nil)
+}
+
+// contains tells whether a text holds another, whatever the case of the letters.
+func contains(text, part string) bool {
+	return strings.Contains(strings.ToLower(text), strings.ToLower(part))
+}
+
+// hasAny tells whether one of the texts holds another.
+func hasAny(part string, texts ...string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool { return contains(text, part) })
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"slices"
+	"strings"
 	"unicode"
 )
 
@@ -117,6 +118,30 @@ func (l Line) Enter() (string, Line) {
 	}
 	l.at, l.draft = len(l.history), ""
 	return text, l.Set("")
+}
+
+// Remember adds older lines to the history, the newest last.
+func (l Line) Remember(lines ...string) Line {
+	all := append(slices.Clone(lines), l.history...)
+	l.history = all[max(0, len(all)-historyMax):]
+	l.at = len(l.history)
+	return l
+}
+
+// Find gives the newest line of the history that holds a text, after so many that do are passed over; a line that was
+// already passed over is not found again. "" if there is none.
+func (l *Line) Find(text string, skip int) string {
+	var passed []string
+	for _, line := range slices.Backward(l.history) {
+		if !strings.Contains(line, text) || slices.Contains(passed, line) {
+			continue
+		}
+		if len(passed) == skip {
+			return line
+		}
+		passed = append(passed, line)
+	}
+	return ""
 }
 
 // Older shows the line of the history before the one shown now.

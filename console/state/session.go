@@ -30,6 +30,7 @@ type Entry struct {
 // Session is what the commands have shown, the newest last.
 type Session struct {
 	Entries  []Entry
+	Total    int // entries there ever were
 	Sent     int // requests
 	Failed   int // of these
 	Running  string
@@ -49,6 +50,7 @@ const entriesMax = 2000
 
 // Append adds lines and forgets the oldest above the limit.
 func (s Session) Append(entries ...Entry) Session {
+	s.Total += len(entries)
 	kept := s.Entries
 	if surplus := len(kept) + len(entries) - entriesMax; surplus > 0 {
 		kept = kept[min(surplus, len(kept)):]
