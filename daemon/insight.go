@@ -3,10 +3,10 @@ package main
 import "synod/protocol"
 
 // Slots implements gateway.Operator.
-func (d *daemon) Slots(protocol.SlotsQuery) protocol.Slots { return protocol.Slots{} }
+func (d *daemon) Slots(q protocol.SlotsQuery) protocol.Slots { return d.trace.Slots(q) }
 
 // Ballots implements gateway.Operator.
-func (d *daemon) Ballots(protocol.BallotsQuery) protocol.Ballots { return protocol.Ballots{} }
+func (d *daemon) Ballots(q protocol.BallotsQuery) protocol.Ballots { return d.trace.Ballots(q) }
 
 // Digest implements gateway.Operator.
 func (d *daemon) Digest() (protocol.Digest, *protocol.Error) { return protocol.Digest{}, nil }

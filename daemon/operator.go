@@ -69,8 +69,10 @@ func (d *daemon) Status() protocol.Status {
 		})
 	}
 	s.Faults = d.faultStatus()
-	syncs := d.syncs.Summary()
-	s.SyncMicros = protocol.Quantiles{P50: syncs.P50.Microseconds(), P99: syncs.P99.Microseconds()}
+	syncs := d.syncs.Summary(time.Now())
+	s.SyncMicros = protocol.Quantiles{
+		P50: syncs.P50.Microseconds(), P99: syncs.P99.Microseconds(), Max: syncs.Max.Microseconds(),
+	}
 	s.Requests.Updates, s.Requests.Reads, s.Requests.Failed = d.gateway.Served()
 	s.Applied, s.Revision, s.Flushed = max(s.Applied, d.gateway.Applied()), d.gateway.Revision(), d.flushed.Load()
 	return s

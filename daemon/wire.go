@@ -25,6 +25,7 @@ import (
 	"synod/daemon/monitor"
 	"synod/daemon/peer"
 	"synod/daemon/store"
+	"synod/daemon/trace"
 	"synod/protocol"
 )
 
@@ -68,6 +69,8 @@ type daemon struct {
 	started  time.Time
 	counters monitor.Counters
 	syncs    monitor.Latency
+	rounds   monitor.Rounds
+	trace    *trace.Recorder
 	requests *monitor.Requests
 	host     *host.Host
 	links    *peer.Links
@@ -91,6 +94,7 @@ func newDaemon(s settings) *daemon {
 		Cluster: d.self.Cluster, Replica: d.self.Self, Incarnation: d.self.Incarnation, Run: d.run,
 		Replicas: d.self.Replicas,
 	}
+	d.trace = trace.New(trace.Options{Replicas: d.self.Replicas, Tick: s.config.Consensus.Tick, Rounds: &d.rounds})
 	d.requests = monitor.NewRequests(s.logger, s.config.Log.Requests)
 	broken := fault.NewTable()
 	d.links = peer.New(peer.Options{
@@ -101,7 +105,7 @@ func newDaemon(s settings) *daemon {
 		Self: d.self.Self, Tick: s.config.Consensus.Tick,
 		Mailbox:  host.Limits{MessagesMax: mailboxMessagesMax, BytesMax: mailboxBytesMax},
 		Proposer: d.openProposer, Acceptor: d.openAcceptor, Learner: d.openLearner,
-		Remote: d.links, Observe: d.observe, Fatal: s.fatal,
+		Remote: d.links, Observe: d.observe, Delivered: d.trace.Delivered, Fatal: s.fatal,
 	})
 	d.faults = fault.New(fault.Options{
 		Self: d.self.Self, Enabled: s.config.Faults.Enabled, TTL: s.config.Faults.TTL,
@@ -185,7 +189,8 @@ func (d *daemon) openAcceptor() (host.Agent, error) {
 	options.AroundSync = func(sync func() error) error {
 		begin := time.Now()
 		err := sync()
-		d.syncs.Add(time.Since(begin))
+		end := time.Now()
+		d.syncs.Add(end, end.Sub(begin))
 		return err
 	}
 	opened, err := agent.OpenAcceptor(d.self, options)
@@ -238,9 +243,11 @@ func (s *sink) Close() error {
 
 // Apply applies, answers, and looks how much is durable by now.
 func (s *sink) Apply(chosen []paxos.Entry) error {
+	known := time.Now()
 	if err := s.Gateway.Apply(chosen); err != nil {
 		return err
 	}
+	s.daemon.trace.Applied(chosen, known, time.Now())
 	durable, err := s.store.Durable()
 	if err != nil {
 		return fmt.Errorf("applied store: %w", err)
@@ -277,6 +284,7 @@ func (d *daemon) linkDown(replica paxos.ReplicaID) {
 // observe logs what roles tell, and makes the gateway repeat what waits when
 // there is a new leader.
 func (d *daemon) observe(role paxos.Roles, events []paxos.Event) {
+	d.trace.Tell(role, events, time.Now())
 	for i := range events {
 		e := &events[i]
 		level := slog.LevelInfo

@@ -16,6 +16,9 @@ type SlotsQuery struct {
 // SlotsMax bounds the slots in one answer.
 const SlotsMax = 200
 
+// TraceKeyBytesMax is how much of a key a SlotTrace shows.
+const TraceKeyBytesMax = 64
+
 // Slots answers a SlotsQuery: the instances of consensus as this replica took
 // part in them, in the order of slots. Slots it knows nothing of are left out.
 type Slots struct {
@@ -31,10 +34,11 @@ type SlotTrace struct {
 	// What the value holds, as far as this replica has seen it.
 	Commands  int    `json:"commands"` // 0 with Operation "noop"
 	Bytes     int    `json:"bytes"`
-	Operation string `json:"operation"` // put, del, open, batch, noop; "" if the value is not known
-	Key       []byte `json:"key,omitempty"`
-	Request   string `json:"request,omitempty"` // session and sequence of the first command
-	Steps     []Step `json:"steps"`             // in order of time
+	Operation string `json:"operation"` // put, del, open, close, batch, noop; "" if the value is not known
+	// Key is that of the first command, cut after [TraceKeyBytesMax] bytes.
+	Key     []byte `json:"key,omitempty"`
+	Request string `json:"request,omitempty"` // session and sequence of the first command
+	Steps   []Step `json:"steps"`             // in order of time
 }
 
 // What a [Step] tells. The first three are of the leader's proposer, the next
@@ -45,7 +49,7 @@ const (
 	StepVoted    = "voted"    // the proposer has heard the vote of From
 	StepAccepted = "accepted" // the vote is durable; TookMicros from the arrival of the Accept
 	StepRefused  = "refused"  // the acceptor had promised a higher ballot
-	StepChosen   = "chosen"   // the learner knows a majority
+	StepChosen   = "chosen"   // the learner knows a majority, for this slot and all below
 	StepApplied  = "applied"  // the state machine holds it
 )
 
@@ -56,6 +60,9 @@ type Step struct {
 	From       string    `json:"from,omitempty"`   // replica, where another one is concerned
 	Ballot     string    `json:"ballot,omitempty"` // if it is not that of the trace
 	TookMicros int64     `json:"took_us,omitempty"`
+	// Times is how often it happened, if more than once; At is then the last time,
+	// but for accepted: a vote is durable since the first.
+	Times int `json:"times,omitempty"`
 }
 
 // BallotsQuery asks for the changes of leadership that a replica has seen.
@@ -73,15 +80,18 @@ type Ballots struct {
 
 // BallotEvent is a change of leadership as one replica saw it.
 type BallotEvent struct {
-	At     time.Time `json:"at"` // clock of the replica
-	What   string    `json:"what"`
-	Ballot string    `json:"ballot,omitempty"`
-	Owner  string    `json:"owner,omitempty"` // of the ballot
-	Reason string    `json:"reason,omitempty"`
+	At time.Time `json:"at"` // clock of the replica
+	// What is canvassing, campaigning, leading, resigned, following or leader lost.
+	What   string `json:"what"`
+	Ballot string `json:"ballot,omitempty"`
+	Owner  string `json:"owner,omitempty"`  // of the ballot
+	Reason string `json:"reason,omitempty"` // in words for people
 	// Of what "leading": phase 1 of the campaign.
 	PhaseMicros int64    `json:"phase_us,omitempty"`
 	PromisedBy  []string `json:"promised_by,omitempty"`
 	OpenSlots   int      `json:"open_slots,omitempty"` // proposed again
+	// Times is how often it happened in a row, if more than once; At is the last.
+	Times int `json:"times,omitempty"`
 }
 
 // DigestQuery asks what a replica's state hashes to.

@@ -101,20 +101,24 @@ func TestLatencyQuantilesAreAtMostAnEighthHigh(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 1))
 	var latency Latency
+	begin := time.Unix(1_800_000_000, 0)
 	all := make([]time.Duration, 1000)
 	for i := range all {
 		all[i] = time.Duration(random.ExpFloat64() * float64(time.Millisecond))
-		latency.Add(all[i])
+		latency.Add(begin.Add(time.Duration(i)*9*time.Millisecond), all[i])
 	}
 	slices.Sort(all)
-	s := latency.Summary()
+	s := latency.Summary(begin.Add(9 * time.Second))
 	for _, c := range []struct{ got, want time.Duration }{{s.P50, all[499]}, {s.P99, all[989]}} {
 		if c.got < c.want || c.got > c.want+c.want/8+1 {
 			t.Errorf("quantile %v, the exact one is %v (seed %d)", c.got, c.want, seed)
 		}
 	}
-	latency.Add(-time.Second)
-	latency.Add(time.Duration(1<<63 - 1))
+	if s.Count != 1000 || s.Max != all[999] {
+		t.Errorf("%d durations, the longest %v; want 1000 and %v (seed %d)", s.Count, s.Max, all[999], seed)
+	}
+	latency.Add(begin, -time.Second)
+	latency.Add(begin, time.Duration(1<<63-1))
 }
 
 func TestLogFileIsMadeWithItsFolder(t *testing.T) {
