@@ -113,6 +113,15 @@ func (r *LogRing) Correct(offset, accuracy time.Duration) {
 // SetLive tells whether lines come now.
 func (r *LogRing) SetLive(live bool) { r.source.Live = live }
 
+// Name is the name of the source.
+func (r *LogRing) Name() string { return r.source.Name }
+
+// Rename gives the source another name.
+func (r *LogRing) Rename(name string) { r.source.Name = name }
+
+// Offset is the one that was set last.
+func (r *LogRing) Offset() time.Duration { return r.source.Offset }
+
 // Source gives what is kept now. It costs a copy of some hundred slice headers, not of the lines.
 func (r *LogRing) Source() LogSource {
 	s := r.source
