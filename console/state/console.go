@@ -17,6 +17,7 @@ type Console struct {
 	Keys     Keys
 	Load     Load
 	Episodes Episodes
+	History  History
 	Rate     float64 // answered requests a second, of all replicas
 	answered uint64  // requests since the screen began to watch
 	samples  []sample
@@ -33,6 +34,7 @@ const rateSpan = 2 * time.Second
 
 // Observe takes what is known at a moment.
 func (c Console) Observe(s Snapshot) Console {
+	before := c
 	now, replicas := s.At, s.Replicas
 	for i := range replicas {
 		if i < len(c.Replicas) {
@@ -53,6 +55,7 @@ func (c Console) Observe(s Snapshot) Console {
 		c.Rate = float64(c.answered-first.total) / now.Sub(first.at).Seconds()
 	}
 	c.Episodes = c.Episodes.observe(&c)
+	c.History = c.History.observe(&before, &c)
 	return c
 }
 
