@@ -61,11 +61,17 @@ type Status struct {
 	Requests    Requests      `json:"requests"`
 	// Operations holds the durations of answered requests, for rates, quantiles
 	// and charts. They count from the start of the process.
-	Operations  []OperationStatus `json:"operations,omitempty"`
-	Version     string            `json:"version"`
-	UptimeMS    int64             `json:"uptime_ms"`
-	LogSequence uint64            `json:"log_sequence"` // of the newest log line
-	PID         int               `json:"pid"`
+	Operations []OperationStatus `json:"operations,omitempty"`
+	// LogBytes are the files of the acceptor's log, StoreBytes those of the applied
+	// state; the latter a few seconds old at most.
+	LogBytes   int64 `json:"log_bytes,omitempty"`
+	StoreBytes int64 `json:"store_bytes,omitempty"`
+	// LastErrors are the newest log lines of level error, the newest last.
+	LastErrors  []LogLine `json:"last_errors,omitempty"`
+	Version     string    `json:"version"`
+	UptimeMS    int64     `json:"uptime_ms"`
+	LogSequence uint64    `json:"log_sequence"` // of the newest log line
+	PID         int       `json:"pid"`
 }
 
 // RoleStatus is the state of one role.

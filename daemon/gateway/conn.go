@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synod/core/session"
+	"synod/daemon/monitor"
 	"synod/protocol"
 )
 
@@ -94,12 +95,13 @@ func (c *conn) endLocked(size int) {
 }
 
 // answerResult makes the answer to an update from its result.
-func (c *conn) answerResult(h handle, r *session.Result, applied uint64) {
+func (c *conn) answerResult(h handle, r *session.Result, applied uint64, now int64) {
 	if r.Status != session.OK {
 		c.answerError(h, c.gateway.resultError(r.Status))
 		return
 	}
 	c.gateway.updates.Add(1)
+	c.gateway.answered(h.counted, h.begun, now)
 	c.mu.Lock()
 	if h.kind == handleOpen {
 		m := protocol.SessionOpened{Session: r.Session}
@@ -118,15 +120,16 @@ func (c *conn) answerResult(h handle, r *session.Result, applied uint64) {
 
 // answerError answers an update with an error.
 func (c *conn) answerError(h handle, failure *protocol.Error) {
-	c.refuse(h.request, failure, int(h.size))
+	c.refuse(h.request, failure, int(h.size), h.counted)
 	if h.logged {
 		c.line("answer", h.request, h.begun, slog.String("error", failure.Code.String()))
 	}
 }
 
 // refuse answers a request that was begun with an error.
-func (c *conn) refuse(request uint64, failure *protocol.Error, size int) {
+func (c *conn) refuse(request uint64, failure *protocol.Error, size int, counted monitor.Operation) {
 	c.gateway.failed.Add(1)
+	c.gateway.options.Counters.Operations.Failed(counted)
 	if failure.Code == protocol.CodeOverloaded {
 		c.gateway.options.Counters.Overloaded.Add(1)
 	}
@@ -137,11 +140,11 @@ func (c *conn) refuse(request uint64, failure *protocol.Error, size int) {
 }
 
 // refuseUnbegun answers a request that was never counted.
-func (c *conn) refuseUnbegun(request uint64, failure *protocol.Error) {
+func (c *conn) refuseUnbegun(request uint64, failure *protocol.Error, counted monitor.Operation) {
 	c.mu.Lock()
 	c.requests++
 	c.mu.Unlock()
-	c.refuse(request, failure, 0)
+	c.refuse(request, failure, 0, counted)
 }
 
 // flush hands the answers to the writer. A client that lets too many wait is cut
@@ -164,7 +167,7 @@ func (c *conn) flush() {
 func (c *conn) line(message string, request uint64, begun int64, attrs ...slog.Attr) {
 	all := append([]slog.Attr{
 		slog.Uint64("req", request), slog.String("client", c.address),
-		slog.Int64("took_ms", c.gateway.now()-begun),
+		slog.Int64("took_ms", (c.gateway.micros()-begun)/1000),
 	}, attrs...)
 	c.gateway.options.Requests.Line(message, all...)
 }

@@ -135,9 +135,10 @@ type Gateway struct {
 type handle struct {
 	conn    *conn // nil for what the gateway itself waits for
 	request uint64
-	begun   int64 // milliseconds of the gateway's clock
+	begun   int64 // microseconds of the gateway's clock
 	size    int32 // bytes counted as in flight
 	kind    handleKind
+	counted monitor.Operation
 	logged  bool // the answer gets a line
 }
 
@@ -174,14 +175,22 @@ func New(options Options) *Gateway {
 // now is the clock of all deadlines, in milliseconds; it never goes back.
 func (g *Gateway) now() int64 { return time.Since(g.start).Milliseconds() }
 
-// deadline is when a request is answered at the latest: at 90 % of its time, so
-// that the answer still finds its asker.
-func deadline(now int64, remainingMicros uint32) int64 {
+// micros is the same clock for durations.
+func (g *Gateway) micros() int64 { return time.Since(g.start).Microseconds() }
+
+// answered counts a request that is answered now, and had begun before.
+func (g *Gateway) answered(kind monitor.Operation, begun, now int64) {
+	g.options.Counters.Operations.Answered(kind, time.Duration(now-begun)*time.Microsecond)
+}
+
+// deadline is when a request that began at a microsecond is answered at the latest,
+// in milliseconds: at 90 % of its time, so that the answer still finds its asker.
+func deadline(begun int64, remainingMicros uint32) int64 {
 	remaining := time.Duration(remainingMicros) * time.Microsecond
 	if remaining == 0 {
 		remaining = defaultRemaining
 	}
-	return now + max((min(remaining, remainingMax)*9/10).Milliseconds(), 1)
+	return begun/1000 + max((min(remaining, remainingMax)*9/10).Milliseconds(), 1)
 }
 
 // LeaderChanged makes the gateway repeat what waits, at once.

@@ -240,6 +240,8 @@ func (o *operatorConn) pushStatus(request uint64, m *protocol.StatusSubscribe) {
 func changed(a, b *protocol.Status) bool {
 	steady := func(s protocol.Status) protocol.Status {
 		s.UptimeMS, s.Peers, s.SyncMicros = 0, slices.Clone(s.Peers), protocol.Quantiles{}
+		// Requests change with them; and files grow whenever anything is applied.
+		s.Operations, s.LogBytes, s.StoreBytes = nil, 0, 0
 		for i := range s.Peers {
 			s.Peers[i].RTTMicros, s.Peers[i].LastHeard = 0, time.Time{}
 		}

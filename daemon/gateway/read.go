@@ -8,13 +8,14 @@ import (
 	"synod/core/kv"
 	"synod/core/paxos"
 	"synod/daemon/host"
+	"synod/daemon/monitor"
 	"synod/protocol"
 )
 
 // read is one get or scan on its way.
 type read struct {
 	request  uint64
-	begun    int64
+	begun    int64 // microseconds of the gateway's clock
 	deadline int64
 	size     int
 	logged   bool
@@ -44,10 +45,10 @@ const (
 func (c *conn) takeGet(batch *frames, f protocol.Frame) error {
 	m, err := protocol.DecodeGet(f.Body)
 	if err != nil {
-		c.refuseUnbegun(f.Request, c.corrupt(err))
+		c.refuseUnbegun(f.Request, c.corrupt(err), monitor.OperationOther)
 		return err
 	}
-	h, ok := c.enter(f, 0)
+	h, ok := c.enter(f, 0, monitor.OperationGet)
 	if !ok {
 		return nil
 	}
@@ -66,10 +67,10 @@ func (c *conn) takeGet(batch *frames, f protocol.Frame) error {
 func (c *conn) takeScan(batch *frames, f protocol.Frame) error {
 	m, err := protocol.DecodeScan(f.Body)
 	if err != nil {
-		c.refuseUnbegun(f.Request, c.corrupt(err))
+		c.refuseUnbegun(f.Request, c.corrupt(err), monitor.OperationOther)
 		return err
 	}
-	h, ok := c.enter(f, 0)
+	h, ok := c.enter(f, 0, monitor.OperationScan)
 	if !ok {
 		return nil
 	}
@@ -131,7 +132,11 @@ func (b *readBatch) failAll(failure *protocol.Error) {
 
 // failRead answers a read with an error.
 func (c *conn) failRead(r *read, failure *protocol.Error) {
-	c.refuse(r.request, failure, r.size)
+	counted := monitor.OperationGet
+	if r.scan != nil {
+		counted = monitor.OperationScan
+	}
+	c.refuse(r.request, failure, r.size, counted)
 	if r.logged {
 		c.line("answer", r.request, r.begun, slog.String("error", failure.Code.String()))
 	}
@@ -141,6 +146,7 @@ func (c *conn) failRead(r *read, failure *protocol.Error) {
 // Read answers reads for which the store is fresh enough now. It is the
 // learner's: nothing is applied meanwhile, so all see the same state.
 func (g *Gateway) Read(done []paxos.ReadDone) {
+	now := g.micros()
 	for _, d := range done {
 		g.mu.Lock()
 		b := g.waiting[d.ID]
@@ -154,7 +160,7 @@ func (g *Gateway) Read(done []paxos.ReadDone) {
 		}
 		machine := g.state.machine
 		for i := range b.reads {
-			b.conn.serveRead(machine, &b.reads[i])
+			b.conn.serveRead(machine, &b.reads[i], now)
 		}
 		g.touch(b.conn)
 	}
@@ -169,12 +175,12 @@ func (g *Gateway) readNow(c *conn, r *read) {
 		c.failRead(r, g.ready())
 		return
 	}
-	c.serveRead(g.state.machine, r)
+	c.serveRead(g.state.machine, r, g.micros())
 }
 
 // serveRead answers a get at once; a scan goes to the workers, with the state as
 // it is now. The caller keeps the state machine from being closed.
-func (c *conn) serveRead(machine *kv.Machine, r *read) {
+func (c *conn) serveRead(machine *kv.Machine, r *read, now int64) {
 	g := c.gateway
 	if r.scan != nil {
 		g.startScan(c, machine, *r)
@@ -186,6 +192,7 @@ func (c *conn) serveRead(machine *kv.Machine, r *read) {
 		return
 	}
 	g.reads.Add(1)
+	g.answered(monitor.OperationGet, r.begun, now)
 	c.mu.Lock()
 	c.answers = view.Append(c.answers, r.request)
 	c.endLocked(r.size)
@@ -308,6 +315,7 @@ func (g *Gateway) scan(job scanJob) {
 		answer.Entries = append(answer.Entries, entry)
 	}
 	g.reads.Add(1)
+	g.answered(monitor.OperationScan, job.read.begun, g.micros())
 	c := job.conn
 	c.mu.Lock()
 	c.answers = answer.Append(c.answers, job.read.request)

@@ -8,6 +8,7 @@ import (
 	"synod/core/kv"
 	"synod/core/paxos"
 	"synod/core/session"
+	"synod/daemon/monitor"
 	"synod/protocol"
 )
 
@@ -53,26 +54,39 @@ func (c *conn) take(batch *frames, f protocol.Frame) error {
 		return nil
 	}
 	c.refuseUnbegun(f.Request, protocol.Refuse(protocol.CodeVersion, c.gateway.options.Identity.Replica,
-		fmt.Sprintf("kind %s is not known here", f.Kind)))
+		fmt.Sprintf("kind %s is not known here", f.Kind)), monitor.OperationOther)
 	return errKind
 }
 
 // enter does what all requests need: it counts, checks the limits and decides
 // about the readable line. False: the request is answered already.
-func (c *conn) enter(f protocol.Frame, kind handleKind) (handle, bool) {
+func (c *conn) enter(f protocol.Frame, kind handleKind, counted monitor.Operation) (handle, bool) {
 	g := c.gateway
 	g.options.Counters.Requests.Add(1)
 	if failure := c.begin(len(f.Body)); failure != nil {
-		c.refuseUnbegun(f.Request, failure)
+		c.refuseUnbegun(f.Request, failure, counted)
 		return handle{}, false
 	}
-	h := handle{conn: c, request: f.Request, begun: g.now(), size: int32(len(f.Body)), kind: kind}
+	h := handle{
+		conn: c, request: f.Request, begun: g.micros(), size: int32(len(f.Body)), kind: kind, counted: counted,
+	}
 	if failure := g.ready(); failure != nil {
 		c.answerError(h, failure)
 		return handle{}, false
 	}
 	h.logged = g.options.Requests.Take()
 	return h, true
+}
+
+// countedAs is what an update counts as.
+func countedAs(op kv.Op) monitor.Operation {
+	switch op {
+	case kv.Put:
+		return monitor.OperationPut
+	case kv.Delete:
+		return monitor.OperationDelete
+	}
+	return monitor.OperationOther
 }
 
 // keep copies bytes of a frame into the batch's memory.
@@ -94,10 +108,10 @@ func (c *conn) takeUpdate(batch *frames, f protocol.Frame) error {
 		err = fmt.Errorf("%w: %s is no update", kv.ErrMalformed, command.Op)
 	}
 	if err != nil {
-		c.refuseUnbegun(f.Request, c.corrupt(err))
+		c.refuseUnbegun(f.Request, c.corrupt(err), monitor.OperationOther)
 		return err
 	}
-	h, ok := c.enter(f, handleUpdate)
+	h, ok := c.enter(f, handleUpdate, countedAs(command.Op))
 	if !ok {
 		return nil
 	}
@@ -120,10 +134,10 @@ func (c *conn) takeUpdate(batch *frames, f protocol.Frame) error {
 func (c *conn) takeOpen(batch *frames, f protocol.Frame) error {
 	m, err := protocol.DecodeOpenSession(f.Body)
 	if err != nil {
-		c.refuseUnbegun(f.Request, c.corrupt(err))
+		c.refuseUnbegun(f.Request, c.corrupt(err), monitor.OperationOther)
 		return err
 	}
-	h, ok := c.enter(f, handleOpen)
+	h, ok := c.enter(f, handleOpen, monitor.OperationOther)
 	if !ok {
 		return nil
 	}
@@ -140,10 +154,14 @@ func (c *conn) takeOpen(batch *frames, f protocol.Frame) error {
 func (c *conn) takeOneShot(batch *frames, f protocol.Frame) error {
 	m, err := protocol.DecodeOneShot(f.Body)
 	if err != nil {
-		c.refuseUnbegun(f.Request, c.corrupt(err))
+		c.refuseUnbegun(f.Request, c.corrupt(err), monitor.OperationOther)
 		return err
 	}
-	h, ok := c.enter(f, handleOneShot)
+	op := kv.Put
+	if m.Delete {
+		op = kv.Delete
+	}
+	h, ok := c.enter(f, handleOneShot, countedAs(op))
 	if !ok {
 		return nil
 	}
@@ -152,10 +170,6 @@ func (c *conn) takeOneShot(batch *frames, f protocol.Frame) error {
 		return nil
 	}
 	if h.logged {
-		op := kv.Put
-		if m.Delete {
-			op = kv.Delete
-		}
 		c.updateLine(h, op.String(), m.Key, m.Value)
 	}
 	m.Key, m.Value = batch.keep(m.Key), batch.keep(m.Value)

@@ -74,6 +74,7 @@ func (g *Gateway) Apply(chosen []paxos.Entry) error {
 //
 // PUT 8/8 the client is answered by the replica that it asked. Next: nothing.
 func (g *Gateway) answer(applied uint64) {
+	now := g.micros()
 	g.mu.Lock()
 	for i := range g.results {
 		r := &g.results[i]
@@ -83,7 +84,7 @@ func (g *Gateway) answer(applied uint64) {
 				g.ownResultLocked(h, r)
 				continue
 			}
-			h.conn.answerResult(h, r, applied)
+			h.conn.answerResult(h, r, applied, now)
 			g.touch(h.conn)
 		}
 	}

@@ -126,8 +126,14 @@ type Ring struct {
 	mu    sync.Mutex
 	lines []Line // by Sequence modulo length
 	last  uint64
+	errs  [errorsKept]Line // the newest of level error, by their count modulo length
+	errn  int
 	more  chan struct{} // closed when a line comes; nil while nobody waits
 }
+
+// errorsKept is how many lines of level error a ring keeps when others have pushed
+// them out.
+const errorsKept = 3
 
 // NewRing makes a ring of that many lines.
 func NewRing(linesMax int) *Ring { return &Ring{lines: make([]Line, linesMax)} }
@@ -138,6 +144,10 @@ func (r *Ring) add(line Line) {
 	r.last++
 	line.Sequence = r.last
 	r.lines[r.last%uint64(len(r.lines))] = line
+	if line.Level >= slog.LevelError {
+		r.errs[r.errn%errorsKept] = line
+		r.errn++
+	}
 	if r.more != nil {
 		close(r.more)
 		r.more = nil
@@ -149,6 +159,17 @@ func (r *Ring) Last() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last
+}
+
+// Errors gives the newest lines of level error, at most three, the newest last.
+func (r *Ring) Errors() []Line {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []Line
+	for n := max(r.errn-errorsKept, 0); n < r.errn; n++ {
+		all = append(all, r.errs[n%errorsKept])
+	}
+	return all
 }
 
 // Read appends to dst up to max lines of at least the level, from the sequence

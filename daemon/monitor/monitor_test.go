@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,5 +134,20 @@ func TestLogFileIsMadeWithItsFolder(t *testing.T) {
 	}
 	if text, err := os.ReadFile(path); err != nil || !bytes.Contains(text, []byte("msg=hello")) {
 		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
+
+func TestErrorsOutliveOtherLines(t *testing.T) {
+	ring := NewRing(4)
+	logger := newLogger(t, LogOptions{Level: "debug", Ring: ring})
+	for n := range 5 {
+		logger.Error("failed", "n", n)
+		for range 5 {
+			logger.Info("all is well")
+		}
+	}
+	all := ring.Errors()
+	if len(all) != errorsKept || !strings.Contains(all[0].Text, "n=2") || !strings.Contains(all[2].Text, "n=4") {
+		t.Errorf("the last errors are %+v", all)
 	}
 }
