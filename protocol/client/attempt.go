@@ -48,6 +48,9 @@ func (c *Client) do(ctx context.Context, call *call) error {
 			return nil
 		}
 		call.apartSoFar(f)
+		if f.code == protocol.CodeNoQuorum {
+			call.alone, call.aloneAt = f, call.link.endpoint.Replica
+		}
 		if !c.again(ctx, call, f) {
 			return c.failed(call, f)
 		}
@@ -316,18 +319,23 @@ func (c *Client) sessionless(ctx context.Context, err error) *failure {
 	}
 }
 
-// failed makes the error that the user gets.
+// failed makes the error that the user gets. That the time is out says less than
+// what a replica said before.
 func (c *Client) failed(call *call, f *failure) error {
+	replica := ""
+	if call.link != nil {
+		replica = call.link.endpoint.Replica
+	}
 	if apart := call.apart; f.ended && apart != nil {
 		apart.cause = errors.Join(apart.cause, f.cause)
 		f = apart
+	} else if alone := call.alone; f.code == protocol.CodeTimeout && alone != nil && !errors.Is(f.cause, context.Canceled) {
+		alone.cause = errors.Join(alone.cause, f.cause)
+		f, replica = alone, call.aloneAt
 	}
 	e := &Error{
 		Code: f.code, Operation: call.operation, RequestID: call.id, Attempts: call.attempts,
-		Text: f.text, Retry: f.retry, cause: f.cause,
-	}
-	if call.link != nil {
-		e.Replica = call.link.endpoint.Replica
+		Text: f.text, Retry: f.retry, cause: f.cause, Replica: replica,
 	}
 	if call.handed {
 		e.Outcome = Unknown

@@ -36,6 +36,9 @@ type call struct {
 	handed bool
 	// apart is the last failure while no attempt has found a connection.
 	apart *failure
+	// alone is the last answer of a replica, named, that it hears no majority.
+	alone   *failure
+	aloneAt string
 	// fate gets what late answers tell; nil until an attempt was given up.
 	fate    *fate
 	update  *unsettled // what a Retry sends again; nil for a first call
@@ -89,7 +92,8 @@ func (c *call) updates() bool { return c.request == protocol.KindUpdate }
 
 // append appends the frame of the request.
 func (c *call) append(dst []byte, now time.Time) []byte {
-	header := protocol.Frame{Request: c.id, Remaining: protocol.RemainingOf(c.deadline.Sub(now))}
+	// The time of this attempt: a replica that cannot serve says so before the call turns away from it.
+	header := protocol.Frame{Request: c.id, Remaining: protocol.RemainingOf(c.until.Sub(now))}
 	switch c.request {
 	case protocol.KindUpdate:
 		dst, at := protocol.BeginFrame(dst)

@@ -222,7 +222,7 @@ func TestRefusals(t *testing.T) {
 		}
 		start := time.Now()
 		_, err = c.Put(t.Context(), []byte("k"), []byte("v"))
-		if f := failureOf(t, err); f.Outcome != client.Unknown || f.Attempts < 3 {
+		if f := failureOf(t, err); !errors.Is(err, client.ErrNoQuorum) || f.Outcome != client.Unknown || f.Attempts < 3 {
 			t.Errorf("no quorum gave %v, %+v", err, f)
 		}
 		if took := time.Since(start); took > client.TimeoutDefault {
@@ -230,6 +230,37 @@ func TestRefusals(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), "1 of 3 acceptors heard") {
 			t.Errorf("the text %q does not say what the replica said", err)
+		}
+	}, client.WithReplica("r1"))
+}
+
+// TestOneThatIsAloneSaysMoreThanTheClock: what a replica says about its majority is
+// told, though others keep silent afterwards; and it is asked to say so in time.
+func TestOneThatIsAloneSaysMoreThanTheClock(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, cluster *clienttest.Cluster, c *client.Client) {
+		mustPut(t, c, "warm", "up")
+		remaining := make(chan uint32, 16)
+		cluster.Replica("r1").Treat(func(f protocol.Frame) (clienttest.Treatment, *protocol.Error) {
+			remaining <- f.Remaining
+			return clienttest.Answer, protocol.Refuse(protocol.CodeNoQuorum, 1, "1 of 3 acceptors heard")
+		})
+		cluster.Replica("r2").TreatAll(clienttest.Drop)
+		cluster.Replica("r3").TreatAll(clienttest.Drop)
+		_, err := c.Put(t.Context(), []byte("k"), []byte("v"))
+		f := failureOf(t, err)
+		if !errors.Is(err, client.ErrNoQuorum) || f.Replica != "r1" || f.Outcome != client.Unknown {
+			t.Errorf("one alone and two silent gave %v, %+v", err, f)
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the end of its time is not behind it: %v", err)
+		}
+		if first := protocol.RemainingOf(client.TimeoutDefault / 2); <-remaining > first {
+			t.Errorf("more than %d µs remained for an attempt of half the time", first)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(client.TimeoutDefault/2, cancel)
+		if _, err := c.Put(ctx, []byte("k"), []byte("v")); errors.Is(err, client.ErrNoQuorum) {
+			t.Errorf("who gave up is told %v", err)
 		}
 	}, client.WithReplica("r1"))
 }
