@@ -74,6 +74,8 @@ func (d *daemon) Status() protocol.Status {
 		P50: syncs.P50.Microseconds(), P99: syncs.P99.Microseconds(), Max: syncs.Max.Microseconds(),
 	}
 	s.Requests.Updates, s.Requests.Reads, s.Requests.Failed = d.gateway.Served()
+	s.Operations = d.counters.Operations.Status()
+	s.LogBytes, s.StoreBytes, s.LastErrors = acceptor.Agent.Log.Bytes, d.applied.storeBytes(), d.lastErrors()
 	s.Applied, s.Revision, s.Flushed = max(s.Applied, d.gateway.Applied()), d.gateway.Revision(), d.flushed.Load()
 	return s
 }

@@ -71,6 +71,7 @@ type daemon struct {
 	syncs    monitor.Latency
 	rounds   monitor.Rounds
 	trace    *trace.Recorder
+	applied  appliedState
 	requests *monitor.Requests
 	host     *host.Host
 	links    *peer.Links
@@ -223,21 +224,24 @@ func (d *daemon) openLearner() (host.Agent, error) {
 		return nil, err
 	}
 	d.gateway.Attach(machine)
+	d.applied.look(machine, opened, time.Now())
 	return agent.NewLearner(d.self, paxos.LearnerOptions{
 		Run: random(), Applied: paxos.Slot(machine.Applied()),
-	}, &sink{Gateway: d.gateway, daemon: d, store: opened}, agent.Options{}), nil
+	}, &sink{Gateway: d.gateway, daemon: d, store: opened, machine: machine}, agent.Options{}), nil
 }
 
 // sink is the state machine behind the learner: the gateway applies and answers.
 type sink struct {
 	*gateway.Gateway
-	daemon *daemon
-	store  *store.Store
+	daemon  *daemon
+	store   *store.Store
+	machine *kv.Machine
 }
 
 // Close makes everything applied durable.
 func (s *sink) Close() error {
 	s.Detach()
+	s.daemon.applied.down()
 	return s.store.Close()
 }
 
@@ -247,7 +251,9 @@ func (s *sink) Apply(chosen []paxos.Entry) error {
 	if err := s.Gateway.Apply(chosen); err != nil {
 		return err
 	}
-	s.daemon.trace.Applied(chosen, known, time.Now())
+	done := time.Now()
+	s.daemon.trace.Applied(chosen, known, done)
+	s.daemon.applied.look(s.machine, s.store, done)
 	durable, err := s.store.Durable()
 	if err != nil {
 		return fmt.Errorf("applied store: %w", err)
@@ -259,6 +265,7 @@ func (s *sink) Apply(chosen []paxos.Entry) error {
 // Abandon is a crash: what is not durable is lost.
 func (s *sink) Abandon() {
 	s.Detach()
+	s.daemon.applied.down()
 	s.store.Abandon()
 }
 

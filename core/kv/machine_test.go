@@ -386,6 +386,16 @@ func TestMarks(t *testing.T) {
 	if _, ok := w.machine.MarkAt(5); ok {
 		t.Error("a mark is kept for ever")
 	}
+	const kept = 64
+	all := w.machine.Marks(nil)
+	if last, _ := w.machine.LastMark(); len(all) != kept || all[kept-1] != last {
+		t.Errorf("%d marks, the last %+v, want %d and %+v", len(all), all[len(all)-1], kept, last)
+	}
+	for i := 1; i < len(all); i++ {
+		if all[i].Slot <= all[i-1].Slot {
+			t.Errorf("mark %d is out of order", i)
+		}
+	}
 	if last, _ := w.machine.LastMark(); last.Slot != w.machine.Applied() {
 		t.Errorf("last mark %+v at slot %d", last, w.machine.Applied())
 	}

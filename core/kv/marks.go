@@ -44,5 +44,14 @@ func (m *Machine) LastMark() (Mark, bool) {
 	return m.marks.ring[(m.marks.count-1)%marksKept], true
 }
 
+// Marks appends the marks since the start, at most the last 64, to dst; the newest
+// is the last.
+func (m *Machine) Marks(dst []Mark) []Mark {
+	for n := m.marks.count - min(m.marks.count, marksKept); n < m.marks.count; n++ {
+		dst = append(dst, m.marks.ring[n%marksKept])
+	}
+	return dst
+}
+
 // Chain is the mark of the last applied slot itself.
 func (m *Machine) Chain() Mark { return Mark{Slot: m.state.slot, Hash: m.state.chain} }

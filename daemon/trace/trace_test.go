@@ -20,8 +20,9 @@ import (
 var (
 	ballot1 = paxos.Ballot{Round: 12, Replica: 1, Run: 7}
 	ballot2 = paxos.Ballot{Round: 13, Replica: 2, Run: 9}
-	noon    = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 )
+
+func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
 // world drives a recorder as the roles of a replica would.
 type world struct {
@@ -31,7 +32,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{now: noon}
+	w := &world{now: noon()}
 	w.Recorder = New(Options{Replicas: 5, Tick: 10 * time.Millisecond, Rounds: &w.rounds})
 	return w
 }
@@ -92,7 +93,7 @@ func (w *world) trace(t *testing.T, s paxos.Slot) (protocol.SlotTrace, string) {
 	}
 	var steps []string
 	for _, k := range answer.Slots[0].Steps {
-		text := fmt.Sprintf("%d %s", k.At.Sub(noon).Microseconds(), k.What)
+		text := fmt.Sprintf("%d %s", k.At.Sub(noon()).Microseconds(), k.What)
 		for _, part := range []string{k.From, k.Ballot} {
 			if part != "" {
 				text += " " + part
@@ -327,13 +328,13 @@ func newWork() *work {
 	k := &work{}
 	k.accept = paxos.Accept{Ballot: ballot1, Value: put("user/1042/name", 50)}
 	k.vote = paxos.Accepted{Ballot: ballot1}
-	arrivals := []host.Arrival{{At: noon}}
-	k.out = host.Delivery{Messages: []paxos.Envelope{to(paxos.Everyone, &k.accept)}, Done: noon}
-	k.disk = host.Delivery{Envelopes: []paxos.Envelope{from(1, &k.accept)}, Arrivals: arrivals, Done: noon}
+	arrivals := []host.Arrival{{At: noon()}}
+	k.out = host.Delivery{Messages: []paxos.Envelope{to(paxos.Everyone, &k.accept)}, Done: noon()}
+	k.disk = host.Delivery{Envelopes: []paxos.Envelope{from(1, &k.accept)}, Arrivals: arrivals, Done: noon()}
 	for r := range k.votes {
 		id := paxos.ReplicaID(r + 1)
 		k.disk.Messages = append(k.disk.Messages, to(id, &k.vote))
-		k.votes[r] = host.Delivery{Envelopes: []paxos.Envelope{from(id, &k.vote)}, Arrivals: arrivals, Done: noon}
+		k.votes[r] = host.Delivery{Envelopes: []paxos.Envelope{from(id, &k.vote)}, Arrivals: arrivals, Done: noon()}
 	}
 	k.entries[0] = paxos.Entry{Ballot: ballot1, Value: k.accept.Value}
 	return k
@@ -348,7 +349,7 @@ func (k *work) slot(r *Recorder) {
 	for i := range k.votes {
 		r.Delivered(paxos.RoleProposer, &k.votes[i])
 	}
-	r.Applied(k.entries[:], noon, noon)
+	r.Applied(k.entries[:], noon(), noon())
 }
 
 // BenchmarkSlot is the whole cost of a slot at the leader, in all three rings.
