@@ -36,6 +36,7 @@ type fake struct {
 	ledger    state.Ledger
 	keys      state.Keys
 	load      state.Load
+	past      []state.Snapshot // what came before, the oldest first
 }
 
 func (f *fake) Look(state.Want) state.Snapshot {
@@ -84,7 +85,73 @@ func scene() *fake {
 	f.replicas[4].Err = "connect 127.0.0.1:7105: connection refused"
 	f.replicas[4].RetryAt = noon().Add(1600 * time.Millisecond)
 	f.session = conversation()
+	f.past = lastMinute(f.replicas)
 	return f
+}
+
+// lastMinute is a load that grows, an acceptor that is paused 41 s before noon, and another leader 30 s before it.
+func lastMinute(replicas []state.Observation) []state.Snapshot {
+	const seconds = 64
+	var past []state.Snapshot
+	total := uint64(0)
+	for i := range seconds {
+		at := noon().Add(time.Duration(i-seconds) * time.Second)
+		total += uint64(min(i, 45)) * 400
+		if i == seconds-30 || i == seconds-31 {
+			total -= uint64(min(i, 45)) * 390
+		}
+		look := make([]state.Observation, len(replicas))
+		for n := range replicas {
+			look[n] = earlier(replicas[n], n, i, at, total)
+			look[n].Status.Leader = "r1"
+			if i < seconds-30 {
+				look[n].Status.Leader = "r2"
+			}
+			if i < seconds-41 {
+				look[n].Status.Faults = nil
+			}
+		}
+		past = append(past, state.Snapshot{At: at, Replicas: look})
+	}
+	last := past[seconds-1].Replicas
+	for n := range replicas {
+		replicas[n].Status.Operations, replicas[n].Status.Requests = last[n].Status.Operations, last[n].Status.Requests
+		replicas[n].Status.Peers = last[n].Status.Peers
+		replicas[n].Status.Requests.Updates += 18_000
+	}
+	return past
+}
+
+// earlier is what a replica told at a second of the last minute.
+func earlier(o state.Observation, n, second int, at time.Time, total uint64) state.Observation {
+	if n < 4 || second < 54 {
+		o.At, o.Connected, o.Err = at, true, ""
+	} else {
+		o.Connected = false
+	}
+	o.Status.Requests = protocol.Requests{Updates: total, Failed: uint64(second / 30)}
+	o.Status.SyncMicros = protocol.Quantiles{P50: int64(700 + 100*(second*7%5)), P99: 4100, Max: 9800}
+	for peer := 1; peer <= 5; peer++ {
+		if peer != n+1 {
+			o.Status.Peers = append(o.Status.Peers[:len(o.Status.Peers):len(o.Status.Peers)], protocol.PeerStatus{
+				Replica: fmt.Sprintf("r%d", peer), Connected: peer < 5, RTTMicros: int64(200 + 20*n + 60*(second*(n+3)%4)),
+				LastHeard: at,
+			})
+		}
+	}
+	buckets := func(share uint64) []uint64 {
+		list := make([]uint64, 50)
+		for i := range list[14:40] {
+			list[14+i] = total * share / 100 / uint64(2+i*i)
+		}
+		return list
+	}
+	o.Status.Operations = []protocol.OperationStatus{
+		{Operation: "del", Buckets: buckets(1)},
+		{Operation: "get", Buckets: buckets(51), Failed: uint64(second / 60)},
+		{Operation: "put", Buckets: buckets(48), Failed: uint64(second / 30)},
+	}
+	return o
 }
 
 func conversation() state.Session {
@@ -128,6 +195,9 @@ func screen(t *testing.T, f *fake, width, height int) *Model {
 		Cluster: "demo", Grammar: command.NewGrammar([]string{"r1", "r2", "r3", "r4", "r5"}), Look: plainLook(), Source: f,
 	})
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
+	for _, s := range f.past {
+		m.Update(snapshot(s))
+	}
 	see(m, f)
 	return m
 }

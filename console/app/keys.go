@@ -125,6 +125,13 @@ func (m *Model) turn(by int) tea.Cmd {
 	return nil
 }
 
+// focusOn gives the keys to a pane, as a click does.
+func (m *Model) focusOn(pane int) {
+	if p, ok := m.page().(paned); ok && pane >= 0 && pane < len(p.paneNames()) {
+		m.panes[m.at] = pane
+	}
+}
+
 func (m *Model) zoom(alone bool) tea.Cmd {
 	if _, ok := m.page().(paned); !ok {
 		return m.say("this screen has one pane only")

@@ -39,7 +39,7 @@ func (p *overviewPage) bindings() []binding {
 
 // move goes to another replica, or through the session where that has the keys.
 func (p *overviewPage) move(c *state.Console, by int) {
-	if p.at == 1 {
+	if p.at == panel.SessionPane {
 		p.scroll(c, -by)
 		return
 	}
@@ -70,5 +70,32 @@ func (p *overviewPage) draw(c *state.Console, t *theme.Theme, size panel.Size) s
 }
 
 func (p *overviewPage) click(m *Model, event tea.MouseMsg) tea.Cmd {
+	size := panel.Size{Width: m.size.Width, Height: m.layout().body}
+	view := p.view
+	view.Pane, view.Alone = p.at, p.alone
+	pane, replica := panel.OverviewAt(m.known(), size, view, event.X, event.Y)
+	switch {
+	case pane < 0 || p.view.Card:
+		p.view.Card = false
+	case event.Button == tea.MouseButtonWheelUp || event.Button == tea.MouseButtonWheelDown:
+		by := wheelLines
+		if event.Button == tea.MouseButtonWheelUp {
+			by = -by
+		}
+		if pane == panel.SessionPane {
+			p.scroll(m.known(), -by)
+		}
+	default:
+		m.focusOn(pane)
+		if replica >= 0 && replica == p.view.Replica {
+			p.view.Card = true // the second click
+		}
+		if replica >= 0 {
+			p.view.Replica = replica
+		}
+	}
 	return nil
 }
+
+// wheelLines is how far one step of the wheel goes.
+const wheelLines = 3

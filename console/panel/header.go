@@ -44,7 +44,7 @@ func Header(c *state.Console, t *theme.Theme, width int) string {
 	}
 }
 
-const headerRanks = 7
+const headerRanks = 8
 
 func headerParts(c *state.Console, t *theme.Theme) []headerPart {
 	up, all := c.Up(), len(c.Replicas)
@@ -68,13 +68,17 @@ func headerParts(c *state.Console, t *theme.Theme) []headerPart {
 		parts = append(parts, headerPart{"ballot " + command.Visible(ballot), 4})
 	}
 	parts = append(parts, headerPart{"chosen " + grouped(c.Chosen()), 3}, headerPart{rate(c.Rate) + " op/s", 5})
+	if latency := c.History.Latency(); latency.Count > 0 {
+		text := fmt.Sprintf("p50 %s  p99 %s ms", millis(latency.Quantile(0.5)), millis(latency.Quantile(0.99)))
+		parts = append(parts, headerPart{text, 6})
+	}
 	switch faults := c.Faults(); {
 	case faults == 1:
 		parts = append(parts, headerPart{styled(t.Warning, "1 fault"), 2})
 	case faults > 1:
 		parts = append(parts, headerPart{styled(t.Warning, fmt.Sprintf("%d faults", faults)), 2})
 	default:
-		parts = append(parts, headerPart{"no faults", 6})
+		parts = append(parts, headerPart{"no faults", 7})
 	}
 	if c.ReadOnly {
 		parts = append(parts, headerPart{styled(t.Warning, "read-only"), 2})

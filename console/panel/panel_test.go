@@ -108,7 +108,7 @@ func TestAReplicaWithoutRolesIsNoFollower(t *testing.T) {
 			o.Status.Roles = append(o.Status.Roles, protocol.RoleStatus{Role: role, State: word})
 		}
 		c := state.Console{}.Observe(state.Snapshot{At: now, Replicas: []state.Observation{o}})
-		text := ansi.Strip(Replicas(&c, theme.New(true), 120, 10))
+		text := ansi.Strip(Replicas(&c, theme.New(true), Size{120, 10}, ReplicasView{}))
 		if !strings.Contains(text, row.want) {
 			t.Errorf("%v: no %q in\n%s", row, row.want, text)
 		}
@@ -120,7 +120,7 @@ func TestAKilledReplicaSaysHowItComesBack(t *testing.T) {
 	o := state.Observation{ID: "r3", Process: "killed", Err: "connection refused", At: now, Known: true}
 	c := state.Console{}.Observe(state.Snapshot{At: now, Replicas: []state.Observation{o}})
 	for _, width := range []int{80, 120} {
-		if text := ansi.Strip(Replicas(&c, theme.New(true), width, 10)); !strings.Contains(text, "start r3 brings it back") {
+		if text := ansi.Strip(Replicas(&c, theme.New(true), Size{width, 10}, ReplicasView{})); !strings.Contains(text, "start r3 brings it back") {
 			t.Errorf("%d wide:\n%s", width, text)
 		}
 	}

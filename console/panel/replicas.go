@@ -2,6 +2,7 @@ package panel
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,38 +27,75 @@ type view struct {
 	console *state.Console
 	theme   *theme.Theme
 	*state.Observation
-	fresh bool
+	fresh  bool
+	index  int // among the replicas
+	chosen bool
 }
 
 // noteCellsMin is the room that the last column, which takes what is left, must have to be there.
 const noteCellsMin = 12
 
+// ReplicasView is what a person has chosen among the replicas.
+type ReplicasView struct {
+	Chosen  int // index of the chosen one
+	Focused bool
+}
+
 // Replicas is the pane with a row for each replica, and a second one where there is room for all.
-func Replicas(c *state.Console, t *theme.Theme, width, height int) string {
-	inner := width - frameCells
-	columns := columnsFor(inner)
-	titles := " "
-	for _, col := range columns {
-		titles += cell(col, col.title) + " "
+func Replicas(c *state.Console, t *theme.Theme, size Size, choice ReplicasView) string {
+	width, height := size.Width, size.Height
+	inner, rows := width, height
+	if framed(width, height) {
+		inner, rows = width-frameCells, height-frameCells
 	}
-	lines := []string{styled(t.Quiet, fit(titles, inner))}
-	double := height-frameCells >= 1+2*len(c.Replicas) && inner >= detailCellsMin
+	double := rows >= 1+2*len(c.Replicas) && inner >= detailCellsMin
+	columns := columnsFor(inner, double)
+	var lines []string
+	if rows > len(c.Replicas) {
+		titles := ""
+		for _, col := range columns {
+			titles += cell(col, col.title) + " "
+		}
+		lines = append(lines, styled(t.Quiet, fit(titles, inner)))
+	}
 	for i := range c.Replicas {
-		v := &view{console: c, theme: t, Observation: &c.Replicas[i]}
+		v := &view{console: c, theme: t, Observation: &c.Replicas[i], index: i, chosen: i == choice.Chosen}
 		v.fresh = v.Fresh(c.Now)
 		lines = append(lines, v.row(columns, inner))
 		if double {
 			lines = append(lines, v.details(inner))
 		}
 	}
-	return pane{title: "Replicas", note: replicasNote(c, t), width: width, height: height}.draw(t, lines)
+	if from := choice.Chosen + 1 - rows; from > 0 && len(lines) > rows { // the chosen one is seen
+		lines = lines[min(from, len(lines)-rows):]
+	}
+	frame := pane{title: "Replicas", note: replicasNote(c, t), width: width, height: height, focused: choice.Focused}
+	return frame.draw(t, lines)
+}
+
+// ReplicaAt gives the replica on a row of the pane, -1 if there is none.
+func ReplicaAt(c *state.Console, size Size, row int) int {
+	inner, rows := size.Width, size.Height
+	if framed(size.Width, size.Height) {
+		inner, rows, row = inner-frameCells, rows-frameCells, row-1
+	}
+	if rows > len(c.Replicas) {
+		row--
+	}
+	if rows >= 1+2*len(c.Replicas) && inner >= detailCellsMin {
+		row = (row+2)/2 - 1
+	}
+	if row < 0 || row >= len(c.Replicas) {
+		return -1
+	}
+	return row
 }
 
 // ReplicasHeight is the height of the pane for a number of replicas, with one or two rows each.
 func ReplicasHeight(replicas, rows int) int { return frameCells + 1 + rows*replicas }
 
 // detailCellsMin is the least width at which the second rows say enough.
-const detailCellsMin = 76
+const detailCellsMin = 100
 
 // replicasNote names the first replica that is not reached, with the reason.
 func replicasNote(c *state.Console, t *theme.Theme) string {
@@ -71,7 +109,10 @@ func replicasNote(c *state.Console, t *theme.Theme) string {
 		}
 		retry := ""
 		if wait := o.RetryAt.Sub(c.Now); wait > 0 {
-			retry = " · retry in " + span(wait)
+			retry = " " + t.Glyphs.Dot + " retry in " + span(wait)
+			if o.Attempts > 1 {
+				retry += fmt.Sprintf(" (%d)", o.Attempts)
+			}
 		}
 		return styled(t.Bad, fmt.Sprintf("%s: %s", name(o), command.Visible(o.Err))) + retry
 	}
@@ -96,25 +137,26 @@ func name(o *state.Observation) string {
 	return command.Visible(o.ID)
 }
 
-func columnsFor(inner int) []column {
+func columnsFor(inner int, double bool) []column {
+	ballot := func(v *view) string { return v.old(command.Visible(v.Status.Ballot)) }
 	columns := []column{
-		{title: "", width: 2, cell: func(v *view) string { return name(v.Observation) }},
+		{title: "", width: 4, cell: (*view).name},
 		{title: "STATE", width: 13, cell: (*view).state},
 		{title: "P  A  L", width: 8, cell: (*view).lights},
-		{title: "BALLOT", width: 9, rank: 2, cell: func(v *view) string { return v.old(command.Visible(v.Status.Ballot)) }},
-		{title: "ACCEPTED", width: 10, right: true, rank: 5, cell: func(v *view) string { return v.slot(v.Status.Voted) }},
-		{title: "CHOSEN", width: 10, right: true, rank: 3, cell: func(v *view) string { return v.slot(v.Status.Chosen) }},
-		{title: "APPLIED", width: 10, right: true, rank: 4, cell: func(v *view) string { return v.slot(v.Status.Applied) }},
+		{title: "BALLOT", width: 7, rank: 2, cell: ballot},
+		{title: "ACCEPTED", width: 9, right: true, rank: 6, cell: func(v *view) string { return v.slot(v.Status.Voted) }},
+		{title: "CHOSEN", width: 9, right: true, rank: 3, cell: func(v *view) string { return v.slot(v.Status.Chosen) }},
+		{title: "APPLIED", width: 9, right: true, rank: 5, cell: func(v *view) string { return v.slot(v.Status.Applied) }},
 		{title: "BEHIND", width: 7, right: true, rank: 1, cell: (*view).behind},
-		{title: "AGE", width: 6, right: true, cell: (*view).age},
 	}
-	for rank := 5; cells(columns) > inner && rank > 0; rank-- {
-		for i := range columns {
-			if columns[i].rank == rank {
-				columns = append(columns[:i:i], columns[i+1:]...)
-				break
-			}
-		}
+	ranks := 6
+	if !double {
+		columns = append(columns,
+			column{title: "RTT ms", width: 11, rank: 4, cell: func(v *view) string { return v.roundTrip(11) }},
+			column{title: "FSYNC ms", width: 11, rank: 4, cell: func(v *view) string { return v.sync(11) }})
+	}
+	for rank := ranks; cells(columns) > inner && rank > 0; rank-- {
+		columns = slices.DeleteFunc(columns, func(c column) bool { return c.rank == rank })
 	}
 	if left := inner - cells(columns) - 1; left >= noteCellsMin {
 		columns = append(columns, column{title: "NOTE", width: left, cell: (*view).note})
@@ -124,7 +166,7 @@ func columnsFor(inner int) []column {
 
 // cells is the width of a row.
 func cells(columns []column) int {
-	total := 1
+	total := 0
 	for _, col := range columns {
 		total += col.width + 1
 	}
@@ -140,7 +182,6 @@ func cell(col column, text string) string {
 
 func (v *view) row(columns []column, width int) string {
 	var b strings.Builder
-	b.WriteByte(' ')
 	for _, col := range columns {
 		b.WriteString(cell(col, col.cell(v)))
 		b.WriteByte(' ')
@@ -174,17 +215,60 @@ func (v *view) behind() string {
 	return v.old(grouped(behind))
 }
 
-// age is how old the data of the row is.
-func (v *view) age() string {
-	if !v.Known {
-		return v.old("never")
+// name is the replica behind the sign of the chosen one.
+func (v *view) name() string {
+	if v.chosen {
+		return v.theme.Glyphs.Select + " " + styled(v.theme.Title, name(v.Observation))
 	}
-	text := span(v.console.Now.Sub(v.At))
-	if v.fresh {
-		return text
-	}
-	return styled(v.theme.Bad, text)
+	return "  " + name(v.Observation)
 }
+
+// past is a number of the last seconds as a small graph.
+func (v *view) past(width int, pick func(*state.ReplicaSecond) int64) string {
+	seconds := v.console.History.Last(width)
+	values := make([]float64, len(seconds))
+	for i := range seconds {
+		values[i] = none()
+		if v.index < len(seconds[i].Replicas) && seconds[i].Replicas[v.index].Known {
+			if us := pick(&seconds[i].Replicas[v.index]); us > 0 {
+				values[i] = float64(us)
+			}
+		}
+	}
+	return styled(v.theme.Graph, spark(v.theme, values, width, 0))
+}
+
+// now is a number of the newest status; a dash if it is old.
+func (v *view) now(us int64) string {
+	if !v.fresh {
+		us = 0
+	}
+	return right(micros(us), 4)
+}
+
+// roundTrip is the median way to the peers and back, now and in the last seconds.
+func (v *view) roundTrip(width int) string {
+	return v.now(v.RTT()) + " " + v.past(width-5, func(s *state.ReplicaSecond) int64 { return s.RTT })
+}
+
+// sync is the time of a sync of the acceptor's log, now and in the last seconds.
+func (v *view) sync(width int) string {
+	return v.now(v.Status.SyncMicros.P50) + " " + v.past(width-5, func(s *state.ReplicaSecond) int64 { return s.SyncP50 })
+}
+
+// worstTrip is the longest round trip of the last minute.
+func (v *view) worstTrip() int64 {
+	worst := int64(0)
+	seconds := v.console.History.Last(worstSeconds)
+	for i := range seconds {
+		if v.index < len(seconds[i].Replicas) {
+			worst = max(worst, seconds[i].Replicas[v.index].RTT)
+		}
+	}
+	return worst
+}
+
+const worstSeconds = 60
 
 // state is the one word about the replica.
 func (v *view) state() string {
@@ -197,9 +281,11 @@ func (v *view) state() string {
 	case !v.Known && v.Err == "":
 		return styled(t.Quiet, g.Unknown+" connecting")
 	case !v.fresh && v.Connected:
-		return styled(t.Bad, g.Unknown+" silent")
-	case !v.fresh:
+		return styled(t.Bad, g.Unknown+" silent "+span(v.console.Now.Sub(v.At)))
+	case !v.fresh && !v.Known:
 		return styled(t.Bad, g.Down+" no answer")
+	case !v.fresh:
+		return styled(t.Bad, g.Down+" gone "+span(v.console.Now.Sub(v.At)))
 	}
 	proposer, _ := v.Role("proposer")
 	acceptor, _ := v.Role("acceptor")
@@ -289,25 +375,34 @@ func (v *view) note() string {
 	return v.old(strings.Join(words, ", "))
 }
 
-// details is the second row: address, disk, queues, connections, age of the process.
+// details is the second row: address, round trips, disk, queues, age of the process.
 func (v *view) details(width int) string {
-	s := &v.Status
+	quiet := func(text string) string { return styled(v.theme.Quiet, text) }
+	text := "     " + quiet(fit(v.Address, 16))
+	if !v.Known {
+		return fit(text, width)
+	}
+	graph := min(max((width-94)/2, 6), 40)
+	tripMax, syncMax := int64(0), int64(0)
+	if v.fresh {
+		tripMax, syncMax = v.worstTrip(), v.Status.SyncMicros.P99
+	}
+	text += quiet("  rtt ") + v.roundTrip(graph+5) + quiet(" max "+right(micros(tripMax), 5)+" ms") +
+		quiet("  fsync ") + v.sync(graph+5) + quiet(" p99 "+right(micros(syncMax), 5)+" ms")
+	if v.fresh {
+		text += quiet("  queue "+right(grouped(v.waiting()), 3)) +
+			quiet("  up "+span(time.Duration(v.Status.UptimeMS)*time.Millisecond))
+	} else {
+		text += quiet("  queue   " + v.theme.Glyphs.Ellipsis + "  gone " + span(v.console.Now.Sub(v.At)))
+	}
+	return fit(text, width)
+}
+
+// waiting is the number of messages in all queues.
+func (v *view) waiting() uint64 {
 	waiting := 0
-	for _, queue := range s.Queues {
-		waiting += queue.Length
+	for i := range v.Status.Queues {
+		waiting += v.Status.Queues[i].Length
 	}
-	words := []string{fit(v.Address, 21)}
-	if v.Known {
-		words = append(words,
-			fmt.Sprintf("sync p50 %s p99 %s ms", right(micros(s.SyncMicros.P50), 6), right(micros(s.SyncMicros.P99), 6)),
-			fmt.Sprintf("queued %s", right(grouped(uint64(waiting)), 4)),
-			fmt.Sprintf("clients %s", right(grouped(uint64(max(0, s.Connections))), 4)))
-	}
-	switch {
-	case v.fresh:
-		words = append(words, "up "+span(time.Duration(s.UptimeMS)*time.Millisecond), fmt.Sprintf("pid %d", s.PID))
-	case v.Known:
-		words = append(words, "gone "+span(v.console.Now.Sub(v.At)))
-	}
-	return fit(styled(v.theme.Quiet, "      "+strings.Join(words, "  ")), width)
+	return uint64(max(waiting, 0))
 }

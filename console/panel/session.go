@@ -5,32 +5,60 @@ import (
 
 	"github.com/charmbracelet/lipgloss"
 
+	"synod/console/command"
 	"synod/console/state"
 	"synod/console/theme"
 )
 
-// Session is the pane with commands and their results, the newest at the bottom. Scrolled lines up it shows older ones.
-func Session(c *state.Console, t *theme.Theme, size Size, scroll int) string {
+// SessionView is which part of the session is seen.
+type SessionView struct {
+	Scroll  int // lines, from the newest
+	Focused bool
+	Footer  bool // the last line tells rate and latency, for screens that have no charts
+}
+
+// Session is the pane with commands and their results, the newest at the bottom. Scrolled up it shows older ones.
+func Session(c *state.Console, t *theme.Theme, size Size, v SessionView) string {
 	s := &c.Session
-	lines, to := sessionLines(s, t, size.Height-frameCells, scroll)
-	note := fmt.Sprintf("%d sent · %d failed", s.Sent, s.Failed)
+	rows := size.Height
+	if framed(size.Width, size.Height) {
+		rows -= frameCells
+	}
+	if v.Footer {
+		rows--
+	}
+	lines, to := sessionLines(s, t, rows, v.Scroll)
+	frame := pane{title: "Session", width: size.Width, height: size.Height, focused: v.Focused}
+	frame.note = fmt.Sprintf("%d sent %s %d failed", s.Sent, t.Glyphs.Dot, s.Failed)
 	if s.Running != "" {
-		note = fmt.Sprintf("%s %s", s.Running, span(c.Now.Sub(s.Since)))
+		frame.note = fmt.Sprintf("%s %s %s", spinner(c, t), command.Visible(s.Running), span(c.Now.Sub(s.Since)))
 		if s.Waiting > 0 {
-			note += fmt.Sprintf(" · %d waiting", s.Waiting)
+			frame.note += fmt.Sprintf(" %s %d waiting", t.Glyphs.Dot, s.Waiting)
 		}
 	}
 	if to < len(s.Entries) {
-		note = fmt.Sprintf("%d newer lines below", len(s.Entries)-to)
+		frame.note = fmt.Sprintf("%d newer lines below", len(s.Entries)-to)
 	}
-	return pane{title: "Session", note: note, width: size.Width, height: size.Height}.draw(t, lines)
+	if v.Footer {
+		for len(lines) < rows {
+			lines = append(lines, "")
+		}
+		lines = append(lines, footer(c, t))
+	}
+	return frame.draw(t, lines)
 }
 
-// SessionLines is the session without a frame, for a screen that has no room for one.
-func SessionLines(c *state.Console, t *theme.Theme, size Size, scroll int) string {
-	lines, _ := sessionLines(&c.Session, t, size.Height, scroll)
-	return block(lines, size.Width, size.Height)
+// footer is rate and latency on one line.
+func footer(c *state.Console, t *theme.Theme) string {
+	values := series(c.History.Last(footerCells), func(s *state.Second) float64 { return float64(s.Answered) })
+	text := " op/s " + right(rate(c.Rate), 5) + " " + styled(t.Graph, spark(t, values, footerCells, 0))
+	if latency := c.History.Latency(); latency.Count > 0 {
+		text += fmt.Sprintf("  p50 %s  p99 %s ms", millis(latency.Quantile(0.5)), millis(latency.Quantile(0.99)))
+	}
+	return text
 }
+
+const footerCells = 24
 
 // sessionLines are the lines that are seen, and the number of lines up to the last of them.
 func sessionLines(s *state.Session, t *theme.Theme, rows, scroll int) (lines []string, to int) {

@@ -112,7 +112,7 @@ func TestREADMEQuotes(t *testing.T) {
 	life, _, _ = strings.Cut(life, "\n\n")
 	for what, want := range map[string]string{
 		"the life of a PUT (core/sim/testdata/life_of_a_put.txt)": life,
-		"the screen (console/app/testdata/80x24.golden)":          readTop(t, "console/app/testdata/80x24.golden"),
+		"the screen (console/app/testdata/overview-80x24.golden)": readTop(t, "console/app/testdata/overview-80x24.golden"),
 	} {
 		if !slices.Contains(quoted, strings.TrimSuffix(want, "\n")) {
 			t.Errorf("README.md does not quote %s as it is now: copy it anew", what)
