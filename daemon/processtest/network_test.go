@@ -61,6 +61,7 @@ func mended(t *testing.T, c *Cluster, load *Load, ownUpdates uint64) *History {
 		if left := c.Faults(id); len(left) > 0 {
 			t.Errorf("%s still has %+v", id, left)
 		}
+		c.WaitCaughtUp(id, Patience)
 	}
 	ownUpdates += serves(t, c)
 	h := load.Stop()
