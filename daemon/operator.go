@@ -66,6 +66,7 @@ func (d *daemon) Status() protocol.Status {
 	for _, l := range d.links.Status() {
 		s.Peers = append(s.Peers, protocol.PeerStatus{
 			Replica: l.Replica.String(), Connected: l.Connected, RTTMicros: l.RTT.Microseconds(), LastHeard: l.LastHeard,
+			SentBytes: l.Sent, ReceivedBytes: l.Received,
 		})
 	}
 	s.Faults = d.faultStatus()

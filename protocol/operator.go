@@ -97,6 +97,9 @@ type PeerStatus struct {
 	Connected bool      `json:"connected"`
 	RTTMicros int64     `json:"rtt_us"`
 	LastHeard time.Time `json:"last_heard"`
+	// Bytes of frames since the start, pings left out.
+	SentBytes     uint64 `json:"sent_bytes,omitempty"`
+	ReceivedBytes uint64 `json:"received_bytes,omitempty"`
 }
 
 // FaultStatus is an injected fault that is in force.

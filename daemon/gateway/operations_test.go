@@ -57,7 +57,8 @@ func TestStatusesThatDifferOnlyInClocksAreNotPushed(t *testing.T) {
 	}
 	after := before
 	after.UptimeMS, after.LogBytes, after.StoreBytes, after.SyncMicros.Max = 2, 6, 7, 8
-	after.Operations, after.Peers = nil, []protocol.PeerStatus{{Replica: "r2", RTTMicros: 120, LastHeard: time.Now()}}
+	after.Operations = nil
+	after.Peers = []protocol.PeerStatus{{Replica: "r2", RTTMicros: 120, LastHeard: time.Now(), SentBytes: 1}}
 	if changed(&before, &after) {
 		t.Error("clocks, round trips and sizes of files make a status worth a push")
 	}

@@ -243,7 +243,8 @@ func changed(a, b *protocol.Status) bool {
 		// Requests change with them; and files grow whenever anything is applied.
 		s.Operations, s.LogBytes, s.StoreBytes = nil, 0, 0
 		for i := range s.Peers {
-			s.Peers[i].RTTMicros, s.Peers[i].LastHeard = 0, time.Time{}
+			p := &s.Peers[i]
+			p.RTTMicros, p.LastHeard, p.SentBytes, p.ReceivedBytes = 0, time.Time{}, 0, 0
 		}
 		return s
 	}

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"synod/core/paxos"
 	"synod/protocol"
 )
 
@@ -18,13 +19,32 @@ type Counters struct {
 	PeerDropped atomic.Uint64 // messages to peers that did not fit into a queue
 	// ForwardsDropped are those of PeerDropped, counted after it, that carried commands of clients.
 	ForwardsDropped atomic.Uint64
-	PeerFrames      atomic.Uint64 // frames from peers
+	FramesSent      Frames        // messages to peers, before what does not fit or is broken on purpose
+	FramesReceived  Frames        // messages of peers
 	PeerForeign     atomic.Uint64 // frames from peers that were not theirs to send
 	LinkBreaks      atomic.Uint64 // connections to peers that broke
 	FaultLost       atomic.Uint64 // messages from and to peers that injected faults of links have dropped
 	// FaultOverflow are messages that did not fit into a queue of those held back by such faults.
 	FaultOverflow atomic.Uint64
 	Operations    Operations
+}
+
+// framesKinds is above every kind of message between replicas.
+const framesKinds = 64
+
+// Frames counts messages between replicas by kind. Any goroutine may use it.
+type Frames struct{ counts [framesKinds]atomic.Uint64 }
+
+// Add counts messages of a kind.
+func (f *Frames) Add(kind paxos.Kind, count uint64) { f.counts[min(kind, framesKinds-1)].Add(count) }
+
+// Each calls yield with every kind of which there were messages.
+func (f *Frames) Each(yield func(kind paxos.Kind, count uint64)) {
+	for kind := range f.counts {
+		if count := f.counts[kind].Load(); count > 0 {
+			yield(paxos.Kind(kind), count)
+		}
+	}
 }
 
 // Operation is what a request of a client asks for.

@@ -285,7 +285,7 @@ func (l *Links) take(
 	case !f.Kind.Peer() && f.Kind.Optional():
 		return batch, nil
 	}
-	l.options.Counters.PeerFrames.Add(1)
+	k.received.Add(uint64(protocol.HeaderBytes + len(f.Body)))
 	e, err := protocol.DecodeEnvelope(f)
 	if err != nil {
 		l.options.Counters.PeerForeign.Add(1)
@@ -297,6 +297,7 @@ func (l *Links) take(
 		l.options.Counters.PeerForeign.Add(1)
 		return batch, nil
 	}
+	l.options.Counters.FramesReceived.Add(e.Message.Kind(), 1)
 	return append(batch, e), nil
 }
 

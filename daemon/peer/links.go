@@ -93,9 +93,11 @@ const toldMax = 256
 // link is what is known of one other replica.
 type link struct {
 	peer     paxos.ReplicaID
-	heard    atomic.Int64 // milliseconds since Links.start; last frame
-	acceptor atomic.Int64 // last message of its acceptor
-	rtt      atomic.Int64 // nanoseconds, smoothed
+	heard    atomic.Int64  // milliseconds since Links.start; last frame
+	acceptor atomic.Int64  // last message of its acceptor
+	rtt      atomic.Int64  // nanoseconds, smoothed
+	sent     atomic.Uint64 // bytes of frames that were queued for it
+	received atomic.Uint64 // bytes of frames that came from it
 
 	// What injected faults hold back, on its way out and in.
 	out, in held
@@ -155,6 +157,9 @@ type Status struct {
 	Connected bool
 	RTT       time.Duration
 	LastHeard time.Time // zero if never
+	// Sent and Received are bytes of frames since the start, pings left out; Sent
+	// counts what was queued.
+	Sent, Received uint64
 }
 
 // Status gives the state of all links in the order of replicas.
@@ -167,6 +172,7 @@ func (l *Links) Status() []Status {
 		k.mu.Lock()
 		s := Status{Replica: k.peer, Connected: k.current != nil, RTT: time.Duration(k.rtt.Load())}
 		k.mu.Unlock()
+		s.Sent, s.Received = k.sent.Load(), k.received.Load()
 		if heard := k.heard.Load(); heard > 0 {
 			s.LastHeard = l.start.Add(time.Duration(heard) * time.Millisecond)
 		}
@@ -268,6 +274,7 @@ func (l *Links) Send(envelopes []paxos.Envelope) {
 			frames, count = frames[:0], 0
 		}
 		to, way = e.To.Replica, next
+		l.countSent(e)
 		frames = protocol.AppendEnvelope(frames, e)
 		count++
 	}
@@ -278,6 +285,15 @@ func (l *Links) Send(envelopes []paxos.Envelope) {
 		*buffer = frames
 		l.buffers.Put(buffer)
 	}
+}
+
+// countSent counts a message once for every replica that it goes to.
+func (l *Links) countSent(e *paxos.Envelope) {
+	receivers := 1
+	if e.To.Replica == paxos.Everyone {
+		receivers = len(l.options.Addresses)
+	}
+	l.options.Counters.FramesSent.Add(e.Message.Kind(), uint64(receivers))
 }
 
 // bufferBytesKept is the largest buffer for coding that is used again.
@@ -318,6 +334,7 @@ func (l *Links) put(k *link, way class, frames []byte, count int) {
 	}
 	k.mu.Unlock()
 	if box != nil && add(box, way, frames) == nil {
+		k.sent.Add(uint64(len(frames)))
 		return
 	}
 	l.options.Counters.PeerDropped.Add(uint64(count))
