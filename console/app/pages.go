@@ -4,7 +4,7 @@ package app
 func newPages() []page {
 	return []page{
 		newOverviewPage(),
-		newEmptyPage("Logs", "Logs"),
+		newLogsPage(),
 		newEmptyPage("Faults", "Faults"),
 		newEmptyPage("Ledger", "Ledger"),
 		newEmptyPage("Keys", "Keys"),

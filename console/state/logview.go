@@ -211,6 +211,20 @@ func (v *LogView) Rows(logs *Logs, rows int) []LogRow {
 	return list
 }
 
+// All gives the newest lines that were found, so many at most, the oldest first.
+func (v *LogView) All(logs *Logs, linesMax int) []LogRow {
+	var list []LogRow
+	for w := v.walkEnd(logs); len(list) < linesMax; {
+		row, ok := w.back()
+		if !ok {
+			break
+		}
+		list = append(list, row)
+	}
+	slices.Reverse(list)
+	return list
+}
+
 // Move chooses a line so many lines away and pauses. With rows, the lines that fit on the screen, it keeps it seen.
 func (v *LogView) Move(logs *Logs, by, rows int) {
 	w := v.walk(logs, v.chosen)
