@@ -36,12 +36,15 @@ func (p *program) screen(ctx context.Context) error {
 type source struct {
 	*app.Desk
 	watch   *feed.Watch
+	logs    *feed.Logs
 	cluster *up.Cluster // nil if others have started the replicas
 }
 
 // Look gives what is known now.
 func (s *source) Look(state.Want) state.Snapshot {
-	return state.Snapshot{Replicas: s.replicas(), Session: s.Session()}
+	seen := state.Snapshot{Replicas: s.replicas(), Session: s.Session()}
+	seen.Logs = s.logs.Look()
+	return seen
 }
 
 func (s *source) replicas() []state.Observation {
@@ -64,7 +67,8 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	guard := &app.Guard{}
-	watch := feed.StartWatch(ctx, s.target.endpoints, s.log, guard.Go)
+	s.logs.Keep()
+	watch := feed.StartWatch(ctx, s.target.endpoints, s.log, guard.Go, s.logs, s.logs.Clocks())
 	defer watch.Close()
 	desk := app.NewDesk()
 	ports := s.ports(desk)
@@ -76,7 +80,7 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	model := app.New(app.Options{
 		Cluster: settings.ClusterName, ReadOnly: settings.ReadOnly, Grammar: s.grammar,
 		Look:    theme.Look{Plain: p.flags.noColor || p.getenv("NO_COLOR") != "", Light: lightBackground(p.getenv("COLORFGBG"))},
-		Source:  &source{Desk: desk, watch: watch, cluster: cluster},
+		Source:  &source{Desk: desk, watch: watch, logs: s.logs, cluster: cluster},
 		Outside: app.Outside{Copy: terminal.copy, Save: saveExport},
 	})
 	screen := tea.NewProgram(model, tea.WithContext(ctx), tea.WithInput(p.stdin), tea.WithOutput(terminal),

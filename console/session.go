@@ -94,6 +94,7 @@ type session struct {
 	cluster   *feed.Cluster
 	operators *feed.Operators
 	processes command.Processes // nil unless this program started the replicas
+	logs      *feed.Logs
 	log       *slog.Logger
 	logFile   io.Closer
 }
@@ -106,6 +107,8 @@ func (p *program) connect(ctx context.Context, t *target) (*session, error) {
 		fmt.Fprintf(p.stderr, "synod: going on without a log: %v\n", err)
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.logs = feed.NewLogs(t.endpoints)
+	s.log = s.logs.Tee(s.log.Handler())
 	if s.cluster, err = feed.OpenCluster(ctx, t.endpoints, s.log); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

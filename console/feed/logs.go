@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"synod/console/state"
@@ -25,6 +26,7 @@ type Logs struct {
 	now      func() time.Time
 	replicas []*logSource
 	client   *logSource
+	keeping  atomic.Bool // lines of this program
 }
 
 // logSource is the log of one replica, or of this program.
@@ -57,6 +59,9 @@ func NewLogs(endpoints []client.Endpoint) *Logs {
 	l.client.ring.Correct(0, 1) // its clock is the one by which the others are judged
 	return l
 }
+
+// Keep begins to keep what this program logs through Tee. Without a screen nobody would look at it.
+func (l *Logs) Keep() { l.keeping.Store(true) }
 
 // Look gives what is kept now. The lines are shared and are not changed.
 func (l *Logs) Look() state.Logs {

@@ -237,6 +237,8 @@ func TestTeeKeepsWhatThisProgramLogs(t *testing.T) {
 	var file bytes.Buffer
 	logs := NewLogs([]client.Endpoint{{Replica: "r1"}})
 	logger := logs.Tee(slog.NewTextHandler(&file, nil)).With("a", 1)
+	logger.Warn("before anybody looks")
+	logs.Keep()
 	logger.Debug("quiet")
 	logger.WithGroup("g").Warn("request not sent", "to", "r5", "err", "connection refused")
 	look := logs.Look()

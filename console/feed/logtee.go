@@ -12,11 +12,12 @@ import (
 	"synod/console/state"
 )
 
-// Tee makes a logger that writes to another handler and keeps every line, whatever its level, as one of this program's.
+// Tee makes a logger that writes to another handler and, from [Logs.Keep] on, keeps every line as one of this program's,
+// whatever its level.
 func (l *Logs) Tee(next slog.Handler) *slog.Logger {
 	format := &lineFormat{}
 	format.handler = slog.NewTextHandler(&format.line, &slog.HandlerOptions{Level: slog.LevelDebug})
-	return slog.New(&tee{source: l.client, next: next, line: format, format: format.handler})
+	return slog.New(&tee{logs: l, next: next, line: format, format: format.handler})
 }
 
 // lineFormat is where all handlers derived from one tee make their lines.
@@ -28,24 +29,29 @@ type lineFormat struct {
 
 // tee is the handler of a logger made by Tee.
 type tee struct {
-	source *logSource
+	logs   *Logs
 	next   slog.Handler
 	line   *lineFormat
 	format slog.Handler // makes a line, with the attributes of this handler
 }
 
-func (t *tee) Enabled(context.Context, slog.Level) bool { return true }
+func (t *tee) Enabled(ctx context.Context, level slog.Level) bool {
+	return t.logs.keeping.Load() || t.next.Enabled(ctx, level)
+}
 
 func (t *tee) Handle(ctx context.Context, record slog.Record) error {
 	var failures []error
 	if t.next.Enabled(ctx, record.Level) {
 		failures = append(failures, t.next.Handle(ctx, record))
 	}
-	text, err := t.text(ctx, record)
-	if err == nil {
-		t.source.own(record, text)
+	if t.logs.keeping.Load() {
+		text, err := t.text(ctx, record)
+		if err == nil {
+			t.logs.client.own(record, text)
+		}
+		failures = append(failures, err)
 	}
-	return errors.Join(append(failures, err)...)
+	return errors.Join(failures...)
 }
 
 func (t *tee) text(ctx context.Context, record slog.Record) (string, error) {
