@@ -11,7 +11,7 @@ import (
 	"synod/daemon/host"
 )
 
-// admin is the small port for health checks and profiles.
+// admin is the small port for health checks, metrics and profiles.
 type admin struct {
 	server *http.Server
 	done   chan struct{}
@@ -20,7 +20,7 @@ type admin struct {
 // adminTimeout bounds a request to it; profiles take longer than health checks.
 const adminTimeout = 2 * time.Minute
 
-// openAdmin serves health, and profiles if wanted, at the address; an empty one
+// openAdmin serves health, metrics, and profiles if wanted, at the address; an empty one
 // means no.
 func (d *daemon) openAdmin(address string, profile bool) error {
 	if address == "" {
@@ -39,6 +39,7 @@ func (d *daemon) openAdmin(address string, profile bool) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", d.alive)
 	mux.HandleFunc("GET /readyz", d.ready)
+	mux.HandleFunc("GET /metrics", d.metrics)
 	if profile {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

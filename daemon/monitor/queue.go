@@ -28,6 +28,7 @@ type Queue struct {
 	taken   uint64 // lines taken so far
 	written uint64 // of them, those that the writer has had
 	dropped uint64 // lines since the last that was taken
+	lost    uint64 // lines dropped since the start
 	closed  bool
 }
 
@@ -48,6 +49,7 @@ func (q *Queue) add(line []byte, told func(dropped uint64) []byte) {
 	fits := len(q.waiting) == 0 || len(q.waiting)+2 <= queueLinesMax && q.bytes+len(line) <= queueBytesMax
 	if q.closed || !fits {
 		q.dropped++
+		q.lost++
 		return
 	}
 	if q.dropped > 0 {
@@ -86,6 +88,13 @@ func (q *Queue) run() {
 		q.written += uint64(len(lines))
 		q.wake.Broadcast()
 	}
+}
+
+// Lost is how many lines were dropped so far.
+func (q *Queue) Lost() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lost
 }
 
 // Flush waits until the writer has had every line of before, at most so long, and
