@@ -109,7 +109,7 @@ func (g *Grammar) check(c *call, s *Statement) *Problem {
 	}
 	if missing := len(c.args); missing < len(c.verb.Arguments) && !c.verb.Arguments[missing].Optional {
 		text := fmt.Sprintf("%s needs %s: %s", c.verb.Name, c.verb.Arguments[missing].Name, c.verb.Usage())
-		return &Problem{At: c.at, Text: text}
+		return &Problem{At: c.at, Text: text, Short: true}
 	}
 	if s.Target != nil {
 		if err := g.target(c); err != nil {
@@ -127,7 +127,8 @@ func (g *Grammar) check(c *call, s *Statement) *Problem {
 	if err == nil || errors.As(err, &problem) {
 		return problem
 	}
-	return &Problem{At: c.at, Text: c.verb.Name + ": " + err.Error()}
+	var short shortError
+	return &Problem{At: c.at, Text: c.verb.Name + ": " + err.Error(), Short: errors.As(err, &short)}
 }
 
 func (g *Grammar) known(p *Parameter, v value) error {

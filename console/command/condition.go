@@ -17,7 +17,7 @@ type condition struct {
 	pattern  *regexp.Regexp // of `value ~ "re"`
 	within   time.Duration
 	number   uint64
-	operator string // of a comparison: "=" or ">="
+	operator string // of a comparison: "=", "!=" or ">="
 }
 
 // conditionReader reads the words of a condition one after the other.
@@ -44,8 +44,8 @@ func (r *conditionReader) end() error {
 
 var (
 	expectKeywords = []string{"ok", "missing", "value", "error", "from", "within", "revision"}
-	waitKeywords   = []string{"leader", "converged", "alive=N", "chosen>=N"}
-	assertKeywords = []string{"leader", "alive", "same", "converged"}
+	waitKeywords   = []string{"leader", "converged", "alive=N", "chosen>=N", "faults"}
+	assertKeywords = []string{"leader", "alive", "same", "converged", "faults", "linearizable"}
 )
 
 // expectation reads what follows `expect`.
@@ -104,7 +104,7 @@ func keywordOf(word value, keywords []string) (string, error) {
 func (r *conditionReader) text(want *condition, check func(string) error) error {
 	word, ok := r.next()
 	if !ok {
-		return fmt.Errorf("%s needs one more word", want.kind)
+		return shortError(want.kind + " needs one more word")
 	}
 	want.text = word.text
 	if !word.known {
@@ -136,7 +136,7 @@ func count(text string) (uint64, error) {
 	return number, nil
 }
 
-// waiting reads what follows `wait`: leader, converged, alive=5 or chosen>=100.
+// waiting reads what follows `wait`: leader, converged, alive=5, chosen>=100 or faults = 0.
 func (g *Grammar) waiting(c *call) (condition, error) {
 	if alive, ok := c.options["alive"]; ok {
 		if len(c.args) > 0 {
@@ -148,7 +148,7 @@ func (g *Grammar) waiting(c *call) (condition, error) {
 	r := &conditionReader{grammar: g, words: c.args}
 	first, ok := r.next()
 	if !ok {
-		return condition{}, fmt.Errorf("wait for what? have %s", strings.Join(waitKeywords, ", "))
+		return condition{}, shortError("wait for what? have " + strings.Join(waitKeywords, ", "))
 	}
 	if digits, ok := strings.CutPrefix(first.text, "chosen>="); ok && !first.quoted {
 		want := condition{kind: "chosen", operator: ">="}
@@ -168,7 +168,37 @@ func (g *Grammar) waiting(c *call) (condition, error) {
 	if err != nil {
 		return condition{}, err
 	}
-	return condition{kind: keyword}, r.end()
+	want := condition{kind: keyword}
+	if err := r.compared(&want); err != nil {
+		return want, err
+	}
+	return want, r.end()
+}
+
+// compared reads `= rN`, `>= 3` and the like behind a keyword that takes it.
+func (r *conditionReader) compared(want *condition) error {
+	operators := map[string][]string{"leader": {"=", "!="}, "alive": {">=", "="}, "faults": {"=", ">="}}[want.kind]
+	if operators == nil {
+		return nil
+	}
+	word, ok := r.next()
+	switch {
+	case !ok && want.kind == "leader":
+		return nil
+	case !ok:
+		return shortError(fmt.Sprintf("write %s %s 3, with spaces around %s", want.kind, operators[0], operators[0]))
+	}
+	if want.operator = word.text; word.quoted || !slices.Contains(operators, word.text) {
+		return &Problem{At: word.at, Text: fmt.Sprintf("%s takes %s here, with spaces around it", want.kind,
+			strings.Join(operators, " or "))}
+	}
+	if want.kind == "leader" {
+		return r.text(want, r.grammar.replica)
+	}
+	return r.text(want, func(text string) (err error) {
+		want.number, err = count(text)
+		return err
+	})
 }
 
 func numbered(want *condition, word value) error {
@@ -183,7 +213,7 @@ func numbered(want *condition, word value) error {
 	return nil
 }
 
-// assertion reads what follows `assert`: leader [= rN], alive >= 3, same K @all, converged.
+// assertion reads what follows `assert`: leader [= rN], alive >= 3, same K @all, converged, and the like.
 func (g *Grammar) assertion(c *call) (condition, error) {
 	r := &conditionReader{grammar: g, words: c.args}
 	first, _ := r.next()
@@ -192,25 +222,10 @@ func (g *Grammar) assertion(c *call) (condition, error) {
 		return condition{}, err
 	}
 	want := condition{kind: keyword}
-	operators := map[string][]string{"leader": {"="}, "alive": {">=", "="}}[keyword]
-	if operators != nil && r.at < len(r.words) {
-		word, _ := r.next()
-		if want.operator = word.text; word.quoted || !slices.Contains(operators, word.text) {
-			return want, &Problem{At: word.at, Text: fmt.Sprintf("%s takes %s here, with spaces around it", keyword,
-				strings.Join(operators, " or "))}
-		}
+	if err = r.compared(&want); err != nil {
+		return want, err
 	}
-	switch {
-	case keyword == "leader" && want.operator != "":
-		err = r.text(&want, g.replica)
-	case keyword == "alive" && want.operator == "":
-		err = fmt.Errorf("write alive >= 3, with spaces around >=")
-	case keyword == "alive":
-		err = r.text(&want, func(text string) (err error) {
-			want.number, err = count(text)
-			return err
-		})
-	case keyword == "same":
+	if keyword == "same" {
 		err = r.text(&want, func(text string) error { return g.value(&Parameter{Name: "K", Kind: KindKey}, text) })
 	}
 	if err != nil {

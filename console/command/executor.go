@@ -31,6 +31,7 @@ type Ports struct {
 	Cluster   Cluster
 	Operator  Operator  // nil: looks and faults fail with a reason
 	Processes Processes // nil: kill and start fail with a reason
+	Load      LoadPort  // nil: load and check fail with a reason
 	Output    Writer
 	Log       *slog.Logger                       // the client's log; nil discards
 	Ask       func(context.Context, Danger) bool // asks a person; nil: dangerous commands need Yes or Confirm
@@ -60,6 +61,7 @@ type Executor struct {
 	settings Settings
 	runners  map[string]runner
 	main     *frame
+	history  history
 	started  time.Time
 
 	stopOnce sync.Once
@@ -68,7 +70,8 @@ type Executor struct {
 	mutex       sync.Mutex // guards what follows, and makes calls of the Writer come one at a time
 	summary     Summary
 	sequence    int
-	lastUnknown doubt // empty if there is none
+	lastUnknown doubt       // empty if there is none
+	injected    []injection // what this session has broken, the newest last
 }
 
 // runner runs one verb. It returns false to end the run.
@@ -85,6 +88,7 @@ type frame struct {
 	format    string
 	stop      bool // onerror=stop
 	confirm   string
+	yes       bool     // moderately dangerous commands are confirmed, as the whole was
 	last      []Result // of the data command before, for `expect`
 	excused   bool     // the failures in last were expected and are taken out of the verdict
 	failed    bool     // something has failed and was not excused by an expectation
@@ -127,6 +131,7 @@ func NewExecutor(grammar *Grammar, ports Ports, settings Settings) *Executor {
 	if e.main.format == "" {
 		e.main.format = "text"
 	}
+	e.history.begun = e.started
 	e.runners = e.table()
 	return e
 }
@@ -147,11 +152,15 @@ func readValue(name string) ([]byte, error) {
 func (e *Executor) table() map[string]runner {
 	return map[string]runner{
 		"get": e.get, "put": e.put, "del": e.del, "scan": e.scan, "retry": e.retry,
-		"status": e.status, "replicas": e.replicas, "leader": e.leader,
+		"status": e.status, "replicas": e.replicas, "leader": e.leader, "metrics": e.metrics, "stat": e.stat,
+		"latency": e.latency, "slots": e.slots, "slot": e.slot, "ballots": e.ballots, "logs": e.logs, "digest": e.digest,
 		"crash": e.roleOrder, "restart": e.roleOrder, "pause": e.roleOrder, "resume": e.roleOrder,
 		"kill": e.process, "start": e.process, "chaos": e.chaos, "heal": e.heal, "faults": e.faults,
-		"sleep": e.sleepFor, "set": e.set, "echo": e.echo, "wait": e.wait, "help": e.help, "quit": e.quit,
+		"cut": e.links, "delay": e.links, "drop": e.links, "isolate": e.isolate, "partition": e.partition, "undo": e.undo,
+		"scenario": e.scenarioList,
+		"sleep":    e.sleepFor, "set": e.set, "echo": e.echo, "wait": e.wait, "help": e.help, "quit": e.quit,
 		"expect": e.expect, "assert": e.assert,
+		"load": e.load, "check": e.check, "verify": e.verify,
 	}
 }
 
@@ -264,7 +273,10 @@ func (e *Executor) statement(ctx context.Context, f *frame, s *Statement) bool {
 	if s.Verb.Name == "source" {
 		return e.run(ctx, f, s.Body)
 	}
-	c, problem := e.grammar.bind(s, f.lookup(e.ports.Getenv))
+	if s.Verb.Name == "scenario" && len(s.Args) > 0 {
+		return e.scenario(ctx, f, s)
+	}
+	c, problem := e.grammar.bind(s, f.lookup(e.ports.Getenv, func() (string, error) { return e.leading(ctx) }))
 	if problem != nil {
 		e.usage(*problem)
 		f.failed = true
@@ -273,7 +285,9 @@ func (e *Executor) statement(ctx context.Context, f *frame, s *Statement) bool {
 	return e.runners[s.Verb.Name](ctx, f, c)
 }
 
-func (f *frame) lookup(getenv func(string) (string, bool)) func(string) (string, error) {
+func (f *frame) lookup(
+	getenv func(string) (string, bool), leading func() (string, error),
+) func(string) (string, error) {
 	return func(variable string) (string, error) {
 		if variable == "i" {
 			return strconv.Itoa(f.round), nil
@@ -286,6 +300,9 @@ func (f *frame) lookup(getenv func(string) (string, bool)) func(string) (string,
 		}
 		if value, ok := f.variables[variable]; ok {
 			return value, nil
+		}
+		if variable == targetLeader {
+			return leading()
 		}
 		return "", fmt.Errorf("variable ${%s} has no value yet", variable)
 	}
@@ -377,5 +394,15 @@ func (e *Executor) note(at Position, level NoteLevel, format string, args ...any
 func (e *Executor) report(c *call, columns []string, rows [][]string) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
-	e.ports.Output.Report(Report{At: c.at, Verb: c.verb.Name, Columns: columns, Rows: rows})
+	e.ports.Output.Report(Report{At: c.at, Time: time.Now(), Verb: c.verb.Name, Columns: columns, Rows: rows})
+}
+
+// follow writes a row of a report that grows line by line; more tells that the heading was written before. The cells are
+// as wide as those of the heading.
+func (e *Executor) follow(c *call, columns, row []string, more bool) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	e.ports.Output.Report(Report{
+		At: c.at, Time: time.Now(), Verb: c.verb.Name, Columns: columns, Rows: [][]string{row}, Follows: true, More: more,
+	})
 }

@@ -21,10 +21,11 @@ const (
 	Faults Group = "Faults"
 	Script Group = "Script"
 	Checks Group = "Checks"
+	Load   Group = "Load"
 )
 
 // Groups lists all groups in the order of the help.
-func Groups() []Group { return []Group{Data, Look, Faults, Script, Checks} }
+func Groups() []Group { return []Group{Data, Look, Faults, Script, Checks, Load} }
 
 // Kind says what a parameter takes; parsing, messages and completion follow from it.
 type Kind int
@@ -41,13 +42,17 @@ const (
 	KindRoles                // "r3", "r3.acceptor", "leader", "leader.acceptor" or "*.acceptor"
 	KindVerb                 // a verb of the table
 	KindTarget               // "auto", "random", "leader" or a replica
+	KindPrefix               // the beginning of keys, possibly empty
+	KindGroups               // words of `partition`: "r1,r2", "|", "r3"
+	KindHealed               // of `heal`: "all", a replica, "r3.acceptor" or the id of a fault, "r3#5"
+	KindPercent              // "30%"
 )
 
 // Parameter is an argument or an option of a verb.
 type Parameter struct {
 	Name     string
 	Kind     Kind
-	Choices  []string // of a KindChoice; of a KindReplica: words that stand for a replica
+	Choices  []string // of a KindChoice; of a KindReplica: words that stand for a replica; of others: words to offer
 	Low      int      // of a KindInteger: smallest and largest value
 	High     int
 	Optional bool   // of an argument: it may be left out, and so may all that follow
@@ -142,6 +147,8 @@ func (p *Parameter) values() string {
 		return strings.Join(p.Choices, "|")
 	case KindReplica:
 		return "rN"
+	case KindPercent:
+		return "N%"
 	}
 	return strings.ToUpper(p.Name)
 }
@@ -198,6 +205,11 @@ func (g *Grammar) value(p *Parameter, text string) error {
 		if _, ok := g.Verb(text); !ok {
 			return fmt.Errorf("%s", unknown("verb", text, g.Names()))
 		}
+	case KindHealed:
+		return g.healed(text)
+	case KindPercent:
+		_, err := parsePercent(text)
+		return err
 	case KindTarget:
 		if !slices.Contains([]string{targetAuto, targetRandom, targetLeader}, text) {
 			if err := g.replica(text); err != nil {

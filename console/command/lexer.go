@@ -62,13 +62,20 @@ func (l *lexer) problem(at int, format string, args ...any) *Problem {
 	return &Problem{At: l.position(at), Text: fmt.Sprintf(format, args...)}
 }
 
+// unfinished is a problem that goes away when the rest is typed.
+func (l *lexer) unfinished(at int, format string, args ...any) *Problem {
+	problem := l.problem(at, format, args...)
+	problem.Short = true
+	return problem
+}
+
 func (l *lexer) token() (token, *Problem) {
 	start := l.at
 	if l.text[l.at] == '@' {
 		l.at++
 		word, problem := l.bare()
 		if problem == nil && len(word.Parts) == 0 {
-			problem = l.problem(start, "@ needs a target: @auto, @random, @leader, @all or a replica such as @r3")
+			problem = l.unfinished(start, "@ needs a target: @auto, @random, @leader, @all or a replica such as @r3")
 		}
 		word.At = l.position(start)
 		return token{kind: targetToken, word: word}, problem
@@ -76,7 +83,7 @@ func (l *lexer) token() (token, *Problem) {
 	if name := leadingName(l.text[l.at:]); name != "" && strings.HasPrefix(l.text[l.at+len(name):], "=") {
 		l.at += len(name) + 1
 		if l.at >= len(l.text) || blank(l.text[l.at]) {
-			return token{}, l.problem(start, "option %s has no value, write %s=VALUE (\"\" for an empty one)", name, name)
+			return token{}, l.unfinished(start, "option %s has no value, write %s=VALUE (\"\" for an empty one)", name, name)
 		}
 		word, problem := l.word()
 		word.At = l.position(start)
@@ -161,7 +168,7 @@ func (l *lexer) variable(word *Word) *Problem {
 	start := l.at
 	length := strings.IndexByte(l.text[l.at:], '}')
 	if length < 0 {
-		return l.problem(start, "${ is not closed, write ${NAME}, or '${' in single quotes for the characters")
+		return l.unfinished(start, "${ is not closed, write ${NAME}, or '${' in single quotes for the characters")
 	}
 	name := l.text[l.at+2 : l.at+length]
 	plain := strings.TrimPrefix(name, "env:")
@@ -178,7 +185,7 @@ func (l *lexer) single() (Word, *Problem) {
 	start := l.at
 	length := strings.IndexByte(l.text[l.at+1:], '\'')
 	if length < 0 {
-		return Word{}, l.problem(start, "quote ' is not closed on this line")
+		return Word{}, l.unfinished(start, "quote ' is not closed on this line")
 	}
 	word := Word{Parts: []Part{{Text: l.text[l.at+1 : l.at+1+length]}}}
 	l.at += length + 2
@@ -189,7 +196,7 @@ func (l *lexer) hex() (Word, *Problem) {
 	start := l.at
 	length := strings.IndexByte(l.text[l.at+2:], '\'')
 	if length < 0 {
-		return Word{}, l.problem(start, "quote ' is not closed on this line")
+		return Word{}, l.unfinished(start, "quote ' is not closed on this line")
 	}
 	digits := l.text[l.at+2 : l.at+2+length]
 	if len(digits)%2 != 0 {
@@ -231,7 +238,7 @@ func (l *lexer) double() (Word, *Problem) {
 			l.run("\\\"$")
 		}
 	}
-	return word, l.problem(start, `quote " is not closed on this line`)
+	return word, l.unfinished(start, `quote " is not closed on this line`)
 }
 
 // unescape reads the escape at the beginning of text; length 0 means that there is none.

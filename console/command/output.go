@@ -19,11 +19,12 @@ type Result struct {
 	Time     time.Time // of the end
 	Command  string    // the line as parsed, without options and target, with variables replaced
 	Verb     string
-	Replica  string  // that answered or was asked; empty if none was chosen
-	Status   string  // StatusOK, StatusMissing or a Failure
-	Request  Request // of a data command
-	Reply    Reply   // of a data command; of others only Failure, Err and Latency are set
-	Format   string  // of values: "text", "hex", "json" or "base64"
+	Replica  string   // that answered or was asked; empty if none was chosen
+	Status   string   // StatusOK, StatusMissing or a Failure
+	Request  Request  // of a data command
+	Reply    Reply    // of a data command; of others only Failure, Err and Latency are set
+	Format   string   // of values: "text", "hex", "json" or "base64"
+	Faults   []string // ids of the faults that a command has injected or ended, such as "r3#5"
 }
 
 // Failed tells whether there was no answer or a refusal.
@@ -32,9 +33,12 @@ func (r *Result) Failed() bool { return r.Status != StatusOK && r.Status != Stat
 // Report is what a command found that is no result of a request: status, faults, help, echo.
 type Report struct {
 	At      Position
+	Time    time.Time
 	Verb    string
-	Columns []string   // empty: the rows have no heading
+	Columns []string   // empty: the rows have no heading; a name that begins with "#" is that of numbers
 	Rows    [][]string // cells; bytes of others are already quoted
+	Follows bool       // it grows row by row: cells are as wide as their headings
+	More    bool       // of one that Follows: the heading was written before
 }
 
 // Note is a remark about the run: what was not sent, what was refused, which expectation was not met.

@@ -28,6 +28,7 @@ type Parser struct {
 	variables map[string]bool
 	open      []Statement // blocks without their end yet, the innermost last
 	sources   []string    // files being read, the innermost last
+	hint      bool        // only to say what is wrong so far: reads no files, and variables may be of earlier lines
 }
 
 // NewParser makes a parser. Files named by `source` are read with readFile, which may be nil for os.ReadFile.
@@ -252,7 +253,7 @@ func (p *Parser) repeat(tokens []token, modified bool) (*Statement, error) {
 		return nil, problemAt(at, "more than %d repeats within each other", blockDepthMax)
 	}
 	if len(tokens) < 2 {
-		return nil, problemAt(at, "repeat needs a number: %s", verb.Usage())
+		return nil, Problems{{At: at, Text: "repeat needs a number: " + verb.Usage(), Short: true}}
 	}
 	count, err := number(tokens[1], "repeat", repeatMax)
 	if err != nil {
@@ -263,7 +264,7 @@ func (p *Parser) repeat(tokens []token, modified bool) (*Statement, error) {
 	for len(rest) > 0 && (rest[0].bare("every") || rest[0].bare("parallel")) {
 		name, _ := rest[0].word.Literal()
 		if len(rest) < 2 {
-			return nil, problemAt(rest[0].word.At, "%s needs a value: %s", name, verb.Usage())
+			return nil, Problems{{At: rest[0].word.At, Text: name + " needs a value: " + verb.Usage(), Short: true}}
 		}
 		if name == "parallel" {
 			statement.Repeat.Parallel, err = number(rest[1], name, parallelMax)
@@ -324,7 +325,7 @@ func (p *Parser) variablesOf(s *Statement) error {
 	for _, word := range words {
 		for _, part := range word.Parts {
 			switch name := part.Variable; {
-			case name == "" || strings.HasPrefix(name, "env:") || p.variables[name]:
+			case name == "" || strings.HasPrefix(name, "env:") || p.variables[name] || p.hint || name == targetLeader:
 			case name == "i" && len(p.open) == 0:
 				return problemAt(word.At, "${i} counts the rounds of a repeat, and there is none here")
 			case name != "i":
@@ -350,9 +351,28 @@ func (p *Parser) effects(s *Statement) error {
 			}
 		}
 	case "source":
-		return p.source(s)
+		if !p.hint {
+			return p.source(s)
+		}
+	case "scenario":
+		return p.scenario(s)
 	}
 	return nil
+}
+
+// scenario parses the lines of a shipped scenario.
+func (p *Parser) scenario(s *Statement) error {
+	if len(s.Args) == 0 || p.hint {
+		return nil
+	}
+	name, literal := s.Args[0].Literal()
+	text, ok := Scenario(name)
+	if !literal || !ok {
+		return problemAt(s.Args[0].At, "scenario takes the name of a shipped one, and no variables; `scenario` lists them")
+	}
+	var err error
+	s.Body, err = p.Script(scenarioFile(name), text)
+	return err
 }
 
 // source reads the file that a `source` names, relative to the file it stands in.

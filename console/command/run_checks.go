@@ -152,10 +152,12 @@ func holds(want condition, answers []look) (replica, missing string) {
 		if votes < len(answers)/2+1 {
 			return "", fmt.Sprintf("no leader named by a majority, at most by %d of %d", votes, len(answers))
 		}
-		if want.text != "" && leader != want.text {
+		if want.text != "" && (leader == want.text) != (want.operator == "=") {
 			return leader, "the leader is " + leader
 		}
 		return leader, ""
+	case "faults":
+		return "", manyFaults(want, answers)
 	case "converged":
 		return "", apart(answers)
 	case "alive":
@@ -182,6 +184,21 @@ func holds(want condition, answers []look) (replica, missing string) {
 	return "", ""
 }
 
+// manyFaults compares the number of injected faults that last.
+func manyFaults(want condition, answers []look) string {
+	faults := 0
+	for i := range answers {
+		faults += len(answers[i].status.Faults)
+		if answers[i].status.Chaos {
+			faults++
+		}
+	}
+	if uint64(faults) < want.number || want.operator == "=" && uint64(faults) != want.number {
+		return plural(faults, "fault") + " last"
+	}
+	return ""
+}
+
 // apart says in what the replicas are not the same; "" if they all answer and have applied all that any has chosen.
 func apart(answers []look) string {
 	highest := uint64(0)
@@ -205,7 +222,10 @@ func (e *Executor) assert(ctx context.Context, f *frame, c *call) bool {
 	if err != nil {
 		panic("command: unchecked assertion: " + err.Error())
 	}
-	if want.kind == "same" {
+	switch want.kind {
+	case "linearizable":
+		return e.judge(f, c, e.explained(ctx))
+	case "same":
 		return e.judge(f, c, e.differing(ctx, f, c, want.text))
 	}
 	_, missing := holds(want, e.look(ctx, f.limit(c)))

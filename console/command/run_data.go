@@ -173,6 +173,7 @@ func (e *Executor) send(ctx context.Context, c *call, request Request) Reply {
 		reply.Failure = Internal
 	}
 	e.logReply(ctx, c, request, reply)
+	e.history.record(request, reply, begun)
 	return reply
 }
 

@@ -3,18 +3,30 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
+	"synod/console/quorum"
 	"synod/core/config"
 )
 
 // Danger describes a command that must be confirmed.
 type Danger struct {
 	Command string // as written
-	Effect  string // a sentence: what it would do
+	Effect  string // what it would do, to follow the command or "it": "means that …"
 	Type    string // what a person must type; empty: a yes is enough
+}
+
+var (
+	errReadOnly = errors.New("this console is read-only")
+	errNotOurs  = errors.New("only the program that has started the replicas can do this: use it under `synod up`")
+)
+
+// writable refuses what changes the cluster where this may only look.
+func (e *Executor) writable() error {
+	if e.settings.ReadOnly {
+		return errReadOnly
+	}
+	return nil
 }
 
 func (e *Executor) roleOrder(ctx context.Context, f *frame, c *call) bool {
@@ -22,11 +34,8 @@ func (e *Executor) roleOrder(ctx context.Context, f *frame, c *call) bool {
 	if err != nil {
 		panic("command: unchecked roles: " + err.Error())
 	}
-	order := RoleOrder{Replica: target.Replica, Role: target.Role, Action: RoleAction(c.verb.Name)}
-	if text := c.option("for", ""); text != "" {
-		if order.For, err = parseDuration(text); err != nil {
-			panic("command: unchecked duration: " + err.Error())
-		}
+	order := RoleOrder{
+		Replica: target.Replica, Role: target.Role, Action: RoleAction(c.verb.Name), For: duration(c.option("for", "")),
 	}
 	if target.Replica == targetLeader {
 		if target.Replica, err = e.leading(ctx); err != nil {
@@ -34,25 +43,42 @@ func (e *Executor) roleOrder(ctx context.Context, f *frame, c *call) bool {
 			return true
 		}
 	}
-	if order.Action == CrashRole || order.Action == PauseRole {
-		if err := e.confirm(ctx, f, c, target); err != nil {
-			e.refuse(f, c, err)
-			return true
-		}
+	harms := order.Action == CrashRole || order.Action == PauseRole
+	if err = e.writable(); harms && err == nil {
+		stop := func(now quorum.Cluster) quorum.Cluster { return now.Stop(target.Replica, target.Role) }
+		err = e.confirm(ctx, f, c, stop, order.Action == PauseRole)
+	}
+	if err != nil {
+		e.refuse(f, c, err)
+		return true
 	}
 	replicas := []string{target.Replica}
-	if target.Replica == "*" {
+	if target.Replica == quorum.Everyone {
 		replicas = e.known()
 	}
+	var done injection
 	for _, replica := range replicas {
 		order.Replica = replica
-		do := func(ctx context.Context) error {
-			_, err := e.ports.Operator.Role(ctx, order)
+		var ids []uint64
+		do := func(ctx context.Context) (err error) {
+			ids, err = e.ports.Operator.Role(ctx, order)
 			return err
 		}
-		e.record(c, e.order(ctx, f, c, step{replica, do}))
+		result := e.order(ctx, f, c, step{replica, do})
+		if harms {
+			done.add(replica, ids)
+			result.Faults = (&injection{faults: refs(replica, ids)}).names()
+		}
+		e.record(c, result)
 	}
+	e.remember(c, done)
 	return true
+}
+
+func refs(replica string, ids []uint64) []faultRef {
+	var i injection
+	i.add(replica, ids)
+	return i.faults
 }
 
 // leading gives the replica that leads now, for commands that take it as their target. A majority must name it, or the
@@ -110,104 +136,37 @@ func (e *Executor) refuse(f *frame, c *call, err error) {
 	e.record(c, Result{Command: shown(c), Verb: c.verb.Name, Status: string(Denied), Reply: reply})
 }
 
-// confirm grades a command that stops roles and asks for what its grade needs: nothing for a pause that leaves a
-// majority of acceptors, a yes for a crash, the cluster's name for what would stop writes.
-func (e *Executor) confirm(ctx context.Context, f *frame, c *call, target RoleTarget) error {
-	if e.settings.ReadOnly {
-		return errors.New("this console is read-only")
-	}
-	before, after := e.acceptors(ctx, target)
-	majority := len(e.grammar.replicas)/2 + 1
-	if len(e.grammar.replicas) > 1 && after < before && after < majority {
-		return e.severe(ctx, f, Danger{
-			Command: shown(c), Type: e.settings.ClusterName,
-			Effect: fmt.Sprintf("leaves %d of %d acceptors where %d are a majority, so writes would stop",
-				after, len(e.grammar.replicas), majority),
-		})
-	}
-	if c.verb.Name == string(PauseRole) {
-		return nil
-	}
-	effect := "stops roles that are at work"
-	if strings.HasPrefix(c.arg(0), targetLeader) {
-		effect = "stops roles of " + target.Replica + ", which leads now"
-	}
-	return e.moderate(ctx, f, Danger{Command: shown(c), Effect: effect})
-}
-
-// acceptors counts those that vote now and those that would after the command.
-func (e *Executor) acceptors(ctx context.Context, target RoleTarget) (before, after int) {
-	for _, answer := range e.look(ctx, pollTimeout) {
-		if !answer.votes() {
-			continue
-		}
-		before++
-		hit := (target.Replica == "*" || target.Replica == answer.replica) && (target.Role == "" || target.Role == "acceptor")
-		if !hit {
-			after++
-		}
-	}
-	return before, after
-}
-
-// named tells whether the script or the flags give the cluster's name: that allows everything.
-func (e *Executor) named(f *frame) bool {
-	return e.settings.ClusterName != "" && f.confirm == e.settings.ClusterName
-}
-
-func (e *Executor) severe(ctx context.Context, f *frame, danger Danger) error {
-	if e.named(f) || e.ports.Ask != nil && danger.Type != "" && e.ports.Ask(ctx, danger) {
-		return nil
-	}
-	name := danger.Type
-	if name == "" {
-		name = "NAME"
-	}
-	return fmt.Errorf("it %s; to do it all the same give --confirm=%s, in a file: set confirm=%s", danger.Effect, name, name)
-}
-
-func (e *Executor) moderate(ctx context.Context, f *frame, danger Danger) error {
-	if e.settings.Yes || e.named(f) || e.ports.Ask != nil && e.ports.Ask(ctx, danger) {
-		return nil
-	}
-	return fmt.Errorf("it %s; give --yes to do it without being asked", danger.Effect)
-}
-
 func (e *Executor) process(ctx context.Context, f *frame, c *call) bool {
-	replica := c.arg(0)
-	if e.ports.Processes == nil {
-		e.refuse(f, c, errors.New("only the program that has started the replicas can do this: use it under `synod up`"))
+	replica, err := c.arg(0), e.writable()
+	if err == nil && e.ports.Processes == nil {
+		err = errNotOurs
+	}
+	if err == nil && replica == targetLeader {
+		replica, err = e.leading(ctx)
+	}
+	do := func(ctx context.Context) error { return e.ports.Processes.Start(ctx, replica) }
+	kills := c.verb.Name == "kill"
+	if kills {
+		do = func(ctx context.Context) error { return e.ports.Processes.Kill(ctx, replica) }
+		if err == nil {
+			stop := func(now quorum.Cluster) quorum.Cluster { return now.Stop(replica, quorum.AllRoles) }
+			err = e.confirm(ctx, f, c, stop, false)
+		}
+	}
+	if err != nil {
+		e.refuse(f, c, err)
 		return true
 	}
-	if replica == targetLeader {
-		var err error
-		if replica, err = e.leading(ctx); err != nil {
-			e.refuse(f, c, err)
-			return true
-		}
+	result := e.order(ctx, f, c, step{replica, do})
+	if kills && !result.Failed() {
+		e.remember(c, injection{killed: replica})
 	}
-	do := e.ports.Processes.Start
-	if c.verb.Name == "kill" {
-		do = e.ports.Processes.Kill
-		if err := e.confirm(ctx, f, c, RoleTarget{Replica: replica}); err != nil {
-			e.refuse(f, c, err)
-			return true
-		}
-	}
-	one := func(ctx context.Context) error { return do(ctx, replica) }
-	e.record(c, e.order(ctx, f, c, step{replica, one}))
+	e.record(c, result)
 	return true
 }
 
 func (e *Executor) chaos(ctx context.Context, f *frame, c *call) bool {
-	order := ChaosOrder{On: c.arg(0) == "on", Role: c.option("role", "")}
-	if text := c.option("every", ""); text != "" {
-		every, err := parseDuration(text)
-		if err != nil {
-			panic("command: unchecked duration: " + err.Error())
-		}
-		order.Every = every
-	}
+	order := ChaosOrder{On: c.arg(0) == "on", Role: c.option("role", ""), Every: duration(c.option("every", ""))}
 	if text := c.option("down", ""); text != "" {
 		down, err := config.ParseSpan(text)
 		if err != nil {
@@ -215,26 +174,24 @@ func (e *Executor) chaos(ctx context.Context, f *frame, c *call) bool {
 		}
 		order.DownMin, order.DownMax = down.Min, down.Max
 	}
+	err := e.writable()
+	if order.On && err == nil {
+		err = e.moderate(ctx, f, Danger{
+			Command: shown(c), Effect: "means that roles of all replicas fail at random, several at once, until `chaos off`",
+		})
+	}
+	if err != nil {
+		e.refuse(f, c, err)
+		return true
+	}
 	if order.On {
-		err := e.moderate(ctx, f, Danger{Command: shown(c), Effect: "lets roles of all replicas fail at random"})
-		if e.settings.ReadOnly {
-			err = errors.New("this console is read-only")
-		}
-		if err != nil {
-			e.refuse(f, c, err)
-			return true
-		}
+		e.remember(c, injection{chaos: true})
 	}
 	e.everywhere(ctx, f, c, func(ctx context.Context, replica string) error {
 		own := order
 		own.Replica = replica
 		return e.ports.Operator.Chaos(ctx, own)
 	})
-	return true
-}
-
-func (e *Executor) heal(ctx context.Context, f *frame, c *call) bool {
-	e.everywhere(ctx, f, c, func(ctx context.Context, replica string) error { return e.ports.Operator.Heal(ctx, replica) })
 	return true
 }
 

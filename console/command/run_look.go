@@ -130,17 +130,17 @@ func (e *Executor) status(ctx context.Context, f *frame, c *call) bool {
 		})
 	}
 	e.report(c, []string{
-		"replica", "proposer", "acceptor", "learner", "leader", "ballot", "chosen", "applied", "uptime", "",
+		"replica", "proposer", "acceptor", "learner", "leader", "ballot", "#chosen", "#applied", "uptime", "",
 	}, rows)
-	if word := verdict(answers); len(only) == 0 && len(answers) > 1 && word != "" {
+	if word := standing(answers); len(only) == 0 && len(answers) > 1 && word != "" {
 		e.report(c, nil, [][]string{{word}})
 	}
 	e.looked(f, failed, len(rows))
 	return true
 }
 
-// verdict says why a cluster serves nobody and what would help; "" if it serves.
-func verdict(answers []look) string {
+// standing says why a cluster serves nobody and what would help; "" if it serves.
+func standing(answers []look) string {
 	answering, voting := 0, 0
 	for i := range answers {
 		if answers[i].err == nil {
@@ -237,30 +237,5 @@ func (e *Executor) leader(ctx context.Context, f *frame, c *call) bool {
 		failed = 1
 	}
 	e.looked(f, failed, 1)
-	return true
-}
-
-func (e *Executor) faults(ctx context.Context, f *frame, c *call) bool {
-	var rows [][]string
-	failed := 0
-	answers := e.look(ctx, f.limit(c))
-	for _, answer := range answers {
-		if answer.err != nil {
-			failed++
-			rows = append(rows, []string{answer.replica, "no answer: " + cut(Visible(answer.err.Error()))})
-			continue
-		}
-		if answer.status.Chaos {
-			rows = append(rows, []string{answer.replica, "random faults are on"})
-		}
-		for _, fault := range answer.status.Faults {
-			rows = append(rows, []string{answer.replica, Visible(fault.Fault)})
-		}
-	}
-	if len(rows) == 0 {
-		rows = [][]string{{"no faults"}}
-	}
-	e.report(c, nil, rows)
-	e.looked(f, failed, len(answers))
 	return true
 }

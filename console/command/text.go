@@ -104,7 +104,18 @@ func progress(r Result) string {
 	if reply.Revision > 0 {
 		words = append(words, fmt.Sprintf("rev %d", reply.Revision))
 	}
+	if len(r.Faults) > 0 {
+		words = append(words, someOf(r.Faults))
+	}
 	return strings.Join(words, " ")
+}
+
+// someOf lists ids where there is room for three.
+func someOf(names []string) string {
+	if len(names) <= 3 {
+		return strings.Join(names, " ")
+	}
+	return fmt.Sprintf("%s %s … %s", names[0], names[1], names[len(names)-1])
 }
 
 func latency(d time.Duration) string {
@@ -132,19 +143,23 @@ func FormatValue(value []byte, format string) string {
 	return Quote(string(value))
 }
 
-// RenderReport gives a report in aligned columns.
+// RenderReport gives a report in aligned columns, numbers to the right.
 func RenderReport(r Report) string {
 	rows := r.Rows
-	if len(r.Columns) > 0 {
-		rows = append([][]string{r.Columns}, rows...)
+	headings, right := make([]string, len(r.Columns)), make([]bool, len(r.Columns))
+	for i, name := range r.Columns {
+		headings[i], right[i] = strings.CutPrefix(name, "#")
+	}
+	if len(headings) > 0 && !r.More {
+		rows = append([][]string{headings}, rows...)
 	}
 	var widths []int
-	for _, row := range rows {
+	for _, row := range append([][]string{headings}, rows...) {
 		for i, cell := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			if i < len(row)-1 { // the last cell of a row needs no room behind it
+			if i < len(row)-1 || i < len(right) && right[i] { // the last cell of a row needs no room behind it
 				widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 			}
 		}
@@ -153,9 +168,12 @@ func RenderReport(r Report) string {
 	for _, row := range rows {
 		var line strings.Builder
 		for i, cell := range row {
-			if i == len(row)-1 {
+			switch {
+			case i < len(right) && right[i]:
+				line.WriteString(strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell))) + cell + "  ")
+			case i == len(row)-1:
 				line.WriteString(cell)
-			} else {
+			default:
 				line.WriteString(pad(cell, widths[i]+2))
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Options that several verbs share.
@@ -17,10 +16,6 @@ var (
 	formatOption = Parameter{
 		Name: "format", Kind: KindChoice, Choices: []string{"text", "hex", "json", "base64"}, Help: "how a value is shown",
 	}
-	forOption   = Parameter{Name: "for", Kind: KindDuration, Help: "comes back by itself after this"}
-	rolesTarget = Parameter{Name: "T", Kind: KindRoles}
-	replicaOne  = Parameter{Name: "rN", Kind: KindReplica}
-	victim      = Parameter{Name: "rN|leader", Kind: KindReplica, Choices: []string{targetLeader}}
 	keyArgument = Parameter{Name: "K", Kind: KindKey}
 )
 
@@ -29,7 +24,7 @@ const scanLimitMax = 100_000
 
 // verbTable is the language. The rows of a group stand together, in the order of the help.
 func verbTable() []Verb {
-	return slices.Concat(dataVerbs(), lookVerbs(), faultVerbs(), scriptVerbs(), checkVerbs())
+	return slices.Concat(dataVerbs(), lookVerbs(), faultVerbs(), scriptVerbs(), checkVerbs(), loadVerbs())
 }
 
 func dataVerbs() []Verb {
@@ -63,7 +58,7 @@ func dataVerbs() []Verb {
 		},
 		{
 			Name: "scan", Group: Data, Help: "list keys in order", Targets: []string{"one", targetAll},
-			Arguments: []Parameter{{Name: "PREFIX", Optional: true}},
+			Arguments: []Parameter{{Name: "PREFIX", Kind: KindPrefix, Optional: true}},
 			Options: []Parameter{
 				{Name: "limit", Kind: KindInteger, Low: 1, High: scanLimitMax, Help: "pairs at most (100)"},
 				{Name: "after", Help: "only keys behind this one"},
@@ -90,96 +85,7 @@ func checkPut(c *call) error {
 	case file && len(c.args) > 1:
 		return errors.New("give either a value or file=, not both")
 	case !file && len(c.args) < 2:
-		return errors.New(`needs a value: put K V, put K "" for an empty one, or put K file=PATH`)
-	}
-	return nil
-}
-
-func lookVerbs() []Verb {
-	return []Verb{
-		{
-			Name: "status", Group: Look, Help: "state of all replicas or of one",
-			Arguments: []Parameter{{Name: "rN", Kind: KindReplica, Optional: true}}, Options: []Parameter{timeoutOption},
-			Long:     "For each replica: its roles, the leader it follows, its ballot, and how far it has chosen and applied.",
-			Examples: []string{"status", "status r3"},
-		},
-		{
-			Name: "replicas", Group: Look, Help: "which replicas answer, and how fast", Options: []Parameter{timeoutOption},
-			Examples: []string{"replicas"},
-		},
-		{
-			Name: "leader", Group: Look, Help: "who leads, by the word of the replicas", Options: []Parameter{timeoutOption},
-			Examples: []string{"leader"},
-		},
-	}
-}
-
-func faultVerbs() []Verb {
-	const targets = "T is r3 (all three roles of a replica), r3.acceptor, or *.acceptor (that role of every replica)"
-	const targetsEnd = ".\n\n"
-	const orLeader = ";\nleader and leader.acceptor mean the replica that leads now.\n\n"
-	roles := func(name, help, long string, options ...Parameter) Verb {
-		return Verb{
-			Name: name, Group: Faults, Help: help, Long: targets + long, Arguments: []Parameter{rolesTarget}, Options: options,
-			Examples: []string{name + " r3", name + " r3.acceptor", name + " *.learner"},
-		}
-	}
-	crash := roles("crash", "roles lose their memory and stop",
-		orLeader+"The role stays down until restart, heal or its time to live; for=2s brings it back by itself. What it had\n"+
-			"written and not yet synced survives, as the operating system still has it. Asks for --yes in scripts,\n"+
-			"and for the cluster's name if no majority of acceptors would be left.", forOption)
-	crash.Examples = append(crash.Examples, "crash leader", "crash r3.acceptor for=2s")
-	pause := roles("pause", "roles stop working and keep their memory",
-		orLeader+"As if the process hung: nothing is lost, nothing is done.", forOption)
-	pause.Examples = append(pause.Examples, "pause leader for=5s")
-	restart := roles("restart", "crashed roles come back from their disks",
-		targetsEnd+"The role replays its log, as after the death of its process.")
-	resume := roles("resume", "paused roles go on",
-		targetsEnd+"They work off what has waited, as far as it has not been dropped.")
-	restart.check, resume.check = checkBack, checkBack
-	return []Verb{
-		crash, restart, pause, resume,
-		{
-			Name: "kill", Group: Faults, Help: "end a replica's process with SIGKILL", Arguments: []Parameter{victim},
-			Long:     "Works where this program has started the replicas (synod up). leader is the one that leads now.",
-			Examples: []string{"kill r3", "kill leader"},
-		},
-		{
-			Name: "start", Group: Faults, Help: "start a killed replica's process", Arguments: []Parameter{replicaOne},
-			Examples: []string{"start r3"},
-		},
-		{
-			Name: "chaos", Group: Faults, Help: "let roles fail at random and come back",
-			Arguments: []Parameter{{Name: "on|off", Kind: KindChoice, Choices: []string{"on", "off"}}},
-			Options: []Parameter{
-				{Name: "role", Kind: KindChoice, Choices: roleNames, Help: "only this kind of role"},
-				{Name: "every", Kind: KindDuration, Help: "mean time between failures of a role"},
-				{Name: "down", Kind: KindSpan, Help: "how long it stays away"},
-			},
-			Long:     "Without options the schedule is [faults.random] of the configuration. Several roles may be down at once.",
-			Examples: []string{"chaos on", "chaos on role=acceptor every=2s down=200ms..1s", "chaos off"},
-			check: func(c *call) error {
-				if len(c.args) > 0 && c.args[0].keyword("off") && len(c.options) > 0 {
-					return errors.New("off takes no options")
-				}
-				return nil
-			},
-		},
-		{
-			Name: "heal", Group: Faults, Help: "end all injected faults", Examples: []string{"heal"},
-			Long: "Roles come back, the random faults stop. It does not start killed processes.",
-		},
-		{
-			Name: "faults", Group: Faults, Help: "list the injected faults that last", Options: []Parameter{timeoutOption},
-			Examples: []string{"faults"},
-		},
-	}
-}
-
-// checkBack refuses the leader as the target of what brings roles back: who leads is not down.
-func checkBack(c *call) error {
-	if len(c.args) > 0 && c.args[0].known && strings.HasPrefix(c.args[0].text, targetLeader) {
-		return errors.New("who leads is neither down nor paused: name the replica, such as r3; `status` shows which it is")
+		return shortError(`needs a value: put K V, put K "" for an empty one, or put K file=PATH`)
 	}
 	return nil
 }
@@ -210,7 +116,7 @@ func scriptVerbs() []Verb {
 			Examples: []string{"set timeout=1s target=random seed=42 onerror=continue", "set name=kiwi"},
 			check: func(c *call) error {
 				if len(c.options) == 0 {
-					return errors.New("needs NAME=VALUE, such as timeout=1s")
+					return shortError("needs NAME=VALUE, such as timeout=1s")
 				}
 				if _, ok := c.options["i"]; ok {
 					return errors.New("i counts the rounds of a repeat, choose another name")
@@ -228,15 +134,20 @@ func scriptVerbs() []Verb {
 		},
 		{
 			Name: "wait", Group: Script, Help: "wait until the cluster is as asked",
-			Arguments: []Parameter{{Name: "leader|converged|chosen>=N", Optional: true, Rest: true}},
+			Arguments: []Parameter{{
+				Name: "leader|converged|chosen>=N|faults = N", Choices: waitKeywords, Optional: true, Rest: true,
+			}},
 			Options: []Parameter{
 				{Name: "timeout", Kind: KindDuration, Help: "fail after this (10s)"},
 				{Name: "alive", Kind: KindInteger, Low: 0, High: 9, Help: "so many replicas answer and all their roles run"},
 			},
-			Long: "leader: a majority of replicas names the same one. converged: all replicas answer and have applied\n" +
-				"the same slots. alive=5: so many replicas answer and all their roles run. chosen>=100: some replica\n" +
-				"has that slot.",
-			Examples: []string{"wait leader", "wait converged timeout=5s", "wait alive=5", "wait chosen>=100"},
+			Long: "leader: a majority of replicas names the same one; = r2 and != r1 say which. converged: all replicas\n" +
+				"answer and have applied the same slots. alive=5: so many replicas answer and all their roles run.\n" +
+				"chosen>=100: some replica has that slot. faults = 0: so many injected faults last, >= N: at least.",
+			Examples: []string{
+				"wait leader", "wait leader != r1", "wait converged timeout=5s", "wait alive=5", "wait chosen>=100",
+				"wait faults = 0",
+			},
 		},
 		{
 			Name: "help", Group: Script, Help: "list the commands or explain one",
@@ -253,17 +164,19 @@ func checkVerbs() []Verb {
 	return []Verb{
 		{
 			Name: "expect", Group: Checks, Help: "check the answer of the data command before",
-			Arguments: []Parameter{{Name: "CONDITION", Rest: true}},
+			Arguments: []Parameter{{Name: "CONDITION", Choices: expectKeywords, Rest: true}},
 			Long: "ok, missing, value \"x\", value ~ \"re\", error KIND (or any), from rN, within 50ms, revision N.\n" +
 				"An error that is expected does not count as a failure. With @all every answer must meet it.",
 			Examples: []string{"expect ok", `expect value "red"`, `expect value ~ "^(red|blue)$"`, "expect error no_quorum"},
 		},
 		{
 			Name: "assert", Group: Checks, Help: "check the cluster", Targets: []string{targetAll},
-			Arguments: []Parameter{{Name: "CONDITION", Rest: true}}, Options: []Parameter{timeoutOption},
-			Long: "leader [= rN], alive >= N, converged, same K @all (every replica answers the same).",
+			Arguments: []Parameter{{Name: "CONDITION", Choices: assertKeywords, Rest: true}}, Options: []Parameter{timeoutOption},
+			Long: "leader [= rN], leader != rN, alive >= N, converged, faults = N, same K @all (every replica answers the\n" +
+				"same), linearizable (one order explains all answers of this run; of a load, too, if one has run).",
 			Examples: []string{
 				"assert leader", "assert leader = r3", "assert alive >= 3", "assert same color @all", "assert converged",
+				"assert faults = 0", "assert linearizable",
 			},
 		},
 	}
@@ -281,6 +194,14 @@ func (g *Grammar) conditions(c *call) error {
 		var want condition
 		if want, err = g.assertion(c); err == nil && c.target.text != "" && want.kind != "same" {
 			err = fmt.Errorf("only `assert same K` takes @all")
+		}
+	case "partition":
+		known := true
+		for _, v := range c.args {
+			known = known && v.known
+		}
+		if known && len(c.args) > 0 {
+			_, err = g.groups(joined(c))
 		}
 	}
 	return err

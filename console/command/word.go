@@ -27,8 +27,9 @@ func (p Position) String() string {
 
 // Problem is one fault in a script, found before the line was run.
 type Problem struct {
-	At   Position
-	Text string
+	At    Position
+	Text  string
+	Short bool // more text behind it may mend it: something is not closed or still missing
 }
 
 // Error gives the place and the text.
@@ -38,6 +39,11 @@ func (p Problem) Error() string {
 	}
 	return p.Text
 }
+
+// shortError is the error of a command to which something must be added.
+type shortError string
+
+func (e shortError) Error() string { return string(e) }
 
 // Problems is the error of a script: every fault that was found, in the order of the text.
 type Problems []Problem
