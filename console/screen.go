@@ -37,12 +37,13 @@ type source struct {
 	*app.Desk
 	watch   *feed.Watch
 	logs    *feed.Logs
+	ledger  *feed.Ledger
 	cluster *up.Cluster // nil if others have started the replicas
 }
 
 // Look gives what is known now.
-func (s *source) Look(state.Want) state.Snapshot {
-	seen := state.Snapshot{Replicas: s.replicas(), Session: s.Session()}
+func (s *source) Look(want state.Want) state.Snapshot {
+	seen := state.Snapshot{Replicas: s.replicas(), Session: s.Session(), Ledger: s.ledger.Look(want.Ledger)}
 	seen.Logs = s.logs.Look()
 	return seen
 }
@@ -67,8 +68,9 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	guard := &app.Guard{}
+	ledger := feed.NewLedger(s.target.endpoints)
 	s.logs.Keep()
-	watch := feed.StartWatch(ctx, s.target.endpoints, s.log, guard.Go, s.logs, s.logs.Clocks())
+	watch := feed.StartWatch(ctx, s.target.endpoints, s.log, guard.Go, s.logs, s.logs.Clocks(), ledger)
 	defer watch.Close()
 	desk := app.NewDesk()
 	ports := s.ports(desk)
@@ -80,7 +82,7 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	model := app.New(app.Options{
 		Cluster: settings.ClusterName, ReadOnly: settings.ReadOnly, Grammar: s.grammar,
 		Look:    theme.Look{Plain: p.flags.noColor || p.getenv("NO_COLOR") != "", Light: lightBackground(p.getenv("COLORFGBG"))},
-		Source:  &source{Desk: desk, watch: watch, logs: s.logs, cluster: cluster},
+		Source:  &source{Desk: desk, watch: watch, logs: s.logs, ledger: ledger, cluster: cluster},
 		Outside: app.Outside{Copy: terminal.copy, Save: saveExport},
 	})
 	screen := tea.NewProgram(model, tea.WithContext(ctx), tea.WithInput(p.stdin), tea.WithOutput(terminal),

@@ -5,8 +5,8 @@ func newPages() []page {
 	return []page{
 		newOverviewPage(),
 		newLogsPage(),
-		newEmptyPage("Faults", "Faults"),
-		newEmptyPage("Ledger", "Ledger"),
+		newFaultsPage(),
+		newLedgerPage(),
 		newEmptyPage("Keys", "Keys"),
 		newEmptyPage("Load", "Load"),
 	}

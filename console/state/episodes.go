@@ -3,8 +3,6 @@ package state
 import (
 	"slices"
 	"time"
-
-	"synod/protocol"
 )
 
 // Episode is a fault with what it did to the cluster: what was seen before it and while it lasted. Nothing of it is
@@ -23,23 +21,19 @@ type Episode struct {
 	P99After      time.Duration // of requests in the first seconds of it
 	Failed        uint64        // requests that failed in those seconds
 	judged        bool          // its effect has been measured
-	failedBefore  uint64
 }
 
 // Episodes is the history of the faults that this screen has seen, the oldest first.
 type Episodes struct {
-	List    []Episode
-	latency []latencySample // one a second
-	seen    bool            // the first look has been taken
-	last    standing        // at the look before
+	List []Episode
+	from time.Time // the first look
+	last standing  // at the look before
 }
 
 // Limits of the history.
 const (
 	episodesMax    = 200
 	effectSpan     = 5 * time.Second // after which the effect of a fault is taken
-	samplesMax     = 8               // seconds for which latencies are kept
-	samplePause    = time.Second
 	killedWord     = "kill "
 	killedOwner    = "this program"
 	ledLately      = 2 * time.Second  // who led then is the leader before a fault
@@ -48,7 +42,9 @@ const (
 
 // observe compares what is known now with what was.
 func (e Episodes) observe(c *Console) Episodes {
-	e.sample(c)
+	if e.from.IsZero() {
+		e.from = c.Now
+	}
 	now := c.Injected()
 	for i := range c.Replicas {
 		if o := &c.Replicas[i]; o.Process == ProcessKilled {
@@ -77,7 +73,7 @@ func (e Episodes) observe(c *Console) Episodes {
 			e.judge(c, &list[i], answers)
 		}
 	}
-	e.List, e.seen, e.last.answers = list[max(0, len(list)-episodesMax):], true, answers
+	e.List, e.last.answers = list[max(0, len(list)-episodesMax):], answers
 	if leader, _ := c.Leader(); leader != "" {
 		e.last.leader, e.last.led = leader, c.Now
 	}
@@ -86,7 +82,7 @@ func (e Episodes) observe(c *Console) Episodes {
 
 // begin notes how things were before a fault. Of one that was there before the screen nothing is known.
 func (e *Episodes) begin(c *Console, f Injected) Episode {
-	episode := Episode{What: f.What, Owner: f.Owner, Since: f.Since, judged: !e.seen}
+	episode := Episode{What: f.What, Owner: f.Owner, Since: f.Since, judged: f.Since.Before(e.from)}
 	if episode.judged {
 		return episode
 	}
@@ -94,8 +90,7 @@ func (e *Episodes) begin(c *Console, f Injected) Episode {
 	if c.Now.Sub(e.last.led) < ledLately {
 		episode.LeaderBefore = e.last.leader
 	}
-	episode.P99Before = e.p99(c.Now.Add(-effectSpan), c.Now)
-	episode.failedBefore = failedOf(c)
+	episode.P99Before, _ = effect(&c.History, f.Since.Add(-effectSpan), f.Since)
 	return episode
 }
 
@@ -110,26 +105,30 @@ func (e *Episodes) judge(c *Console, episode *Episode, answers int) {
 		episode.LeaderAfter, episode.LeaderIn = leader, max(age, 0)
 	}
 	if age <= effectSpan {
-		episode.P99After = e.p99(episode.Since, c.Now)
-		if failed := failedOf(c); failed >= episode.failedBefore {
-			episode.Failed = failed - episode.failedBefore
-		}
+		episode.P99After, episode.Failed = effect(&c.History, episode.Since, c.Now)
 	}
 	episode.judged = age > leaderEffectIn
+}
+
+// Old tells whether the fault was there before the screen: then nothing is known about its effect.
+func (e *Episode) Old() bool { return e.AnswersBefore == 0 && e.LeaderBefore == "" }
+
+// Lasting names the faults that were set while the screen was open and are still in force. Killed processes are not
+// among them: they end with the program that started them.
+func (e *Episodes) Lasting() []string {
+	var names []string
+	for i := range e.List {
+		if f := &e.List[i]; f.Ended.IsZero() && !f.Old() && f.Owner != killedOwner {
+			names = append(names, f.What)
+		}
+	}
+	return names
 }
 
 // NoLeader tells whether the fault has left the cluster without a leader until now.
 func (e *Episode) NoLeader(c *Console) bool {
 	leader, _ := c.Leader()
 	return e.Ended.IsZero() && e.LeaderBefore != "" && leader == "" && !e.judged
-}
-
-func failedOf(c *Console) uint64 {
-	failed := uint64(0)
-	for i := range c.Replicas {
-		failed += c.Replicas[i].Status.Requests.Failed
-	}
-	return failed
 }
 
 // standing is what is compared when a fault begins.
@@ -139,65 +138,18 @@ type standing struct {
 	led     time.Time
 }
 
-// latencySample is the durations of all requests up to a moment.
-type latencySample struct {
-	at      time.Time
-	buckets [protocol.LatencyBuckets]uint64
-}
-
-// sample keeps the counts of requests by their duration, once a second.
-func (e *Episodes) sample(c *Console) {
-	if n := len(e.latency); n > 0 && c.Now.Sub(e.latency[n-1].at) < samplePause {
-		return
-	}
-	s := latencySample{at: c.Now}
-	for i := range c.Replicas {
-		for _, operation := range c.Replicas[i].Status.Operations {
-			for b, count := range operation.Buckets[:min(len(operation.Buckets), len(s.buckets))] {
-				s.buckets[b] += count
-			}
+// effect sums up the seconds of the history that end between two moments: the duration that 99 of 100 requests did not
+// exceed, 0 without requests, and how many failed.
+func effect(h *History, from, to time.Time) (p99 time.Duration, failed uint64) {
+	var all Latency
+	for i := range h.Seconds {
+		second := &h.Seconds[i]
+		if !second.At.After(from) || second.At.After(to) {
+			continue
 		}
+		failed += second.Failed
+		operations := merged(second.latest)
+		all.merge(&operations)
 	}
-	kept := e.latency[max(0, len(e.latency)-samplesMax+1):]
-	if n := len(kept); n > 0 && s.below(&kept[n-1]) {
-		kept = nil // a process has begun anew, and counts from 0
-	}
-	e.latency = append(kept[:len(kept):len(kept)], s)
-}
-
-func (s *latencySample) below(other *latencySample) bool {
-	for i := range s.buckets {
-		if s.buckets[i] < other.buckets[i] {
-			return true
-		}
-	}
-	return false
-}
-
-// p99 gives the duration that 99 of 100 requests between two moments did not exceed; 0 without requests.
-func (e *Episodes) p99(from, to time.Time) time.Duration {
-	var first, last *latencySample
-	for i := range e.latency {
-		s := &e.latency[i]
-		if first == nil || !s.at.After(from) {
-			first = s
-		}
-		if !s.at.After(to) {
-			last = s
-		}
-	}
-	if first == nil || last == nil {
-		return 0
-	}
-	total := uint64(0)
-	for i := range last.buckets {
-		total += last.buckets[i] - first.buckets[i]
-	}
-	sum := uint64(0)
-	for i := range last.buckets {
-		if sum += last.buckets[i] - first.buckets[i]; total > 0 && sum*100 >= total*99 {
-			return time.Duration(protocol.LatencyBucket(i) * float64(time.Microsecond))
-		}
-	}
-	return 0
+	return time.Duration(all.Quantile(0.99) * float64(time.Microsecond)), failed
 }

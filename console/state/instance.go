@@ -2,6 +2,8 @@ package state
 
 import (
 	"math/bits"
+	"strconv"
+	"strings"
 	"time"
 
 	"synod/protocol"
@@ -225,4 +227,24 @@ func (c *Console) Below(slot uint64) (Tail, bool) {
 		}
 	}
 	return tail, true
+}
+
+// Found gives the slots of a window, the newest first, of which the key, the operation or the request holds the text.
+// With a text it looks through all slots that one answer of a replica holds.
+func (c *Console) Found(to uint64, rows int, text string) []Instance {
+	if text == "" {
+		return c.Instances(to, rows)
+	}
+	var found []Instance
+	for _, in := range c.Instances(to, LedgerRowsMax) {
+		if len(found) < rows && in.holds(text) {
+			found = append(found, in)
+		}
+	}
+	return found
+}
+
+func (in *Instance) holds(text string) bool {
+	return strings.Contains(string(in.Key), text) || strings.Contains(in.Request, text) ||
+		strings.Contains(in.Operation, text) || strings.Contains(strconv.FormatUint(in.Slot, 10), text)
 }

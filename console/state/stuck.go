@@ -274,3 +274,21 @@ func brief(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d min", d/time.Minute)
 }
+
+// StuckSlot is the oldest slot that waits for something that does not come by itself; 0 if there is none. Slots are
+// chosen in any order and applied in order, so it is the one above what is applied anywhere, if it is open for long.
+func (c *Console) StuckSlot() uint64 {
+	applied := uint64(0)
+	for i := range c.Replicas {
+		applied = max(applied, c.Replicas[i].Status.Applied)
+	}
+	if applied >= c.Ledger.Newest() {
+		return 0
+	}
+	in := c.Instance(applied + 1)
+	age, known := c.Age(&in)
+	if in.Phase == Unseen || in.Phase >= Chosen || !known || age < stuckAfter {
+		return 0
+	}
+	return in.Slot
+}
