@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
@@ -16,7 +17,21 @@ func TestGoldenOverview(t *testing.T) {
 	goldenPage(t, "overview", scene, "")
 	goldenPage(t, "overview-prompt", scene, ":put user/1042 ")
 	goldenPage(t, "overview-start", func() *fake { return &fake{replicas: unknown()} }, "")
-	goldenPage(t, "help", scene, "?")
+	goldenPage(t, "overview-card", scene, "<down><down><enter>")
+	goldenPage(t, "help-search", scene, "?/clip<enter>")
+	for up := range 6 {
+		f := scene()
+		for i := up; i < 5; i++ {
+			f.replicas[i].Connected, f.replicas[i].At = false, noon().Add(-9400*time.Millisecond)
+			f.replicas[i].Err = "connection refused"
+		}
+		for i := range up {
+			f.replicas[i].Connected, f.replicas[i].At, f.replicas[i].Err = true, noon(), ""
+		}
+		if up == 0 || up == 2 || up == 5 {
+			goldenScreen(t, fmt.Sprintf("overview-%dof5", up), screen(t, f, 80, 24))
+		}
+	}
 }
 
 func unknown() []state.Observation {

@@ -96,7 +96,7 @@ func (d *Desk) begin(ctx context.Context, line string) context.Context {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	d.cancel = cancel
-	d.session.Running, d.session.Since, d.session.Waiting = "running", d.now(), len(d.lines)
+	d.session.Running, d.session.Since, d.session.Waiting = command.Visible(line), d.now(), len(d.lines)
 	typed := state.Entry{At: d.now(), Tone: state.Typed, Text: "> " + command.Visible(line)}
 	d.session = d.session.Append(typed)
 	return own

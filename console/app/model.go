@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -36,6 +37,7 @@ type Outside struct {
 // Options say what the screen shows.
 type Options struct {
 	Cluster  string
+	Owner    string // the name under which faults are set from here
 	ReadOnly bool
 	Grammar  *command.Grammar
 	Look     theme.Look
@@ -141,6 +143,8 @@ func (m *Model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		return m, m.press(message)
 	case tea.MouseMsg:
 		return m, m.point(message)
+	case tea.ResumeMsg:
+		return m, m.resume()
 	case done:
 		return m, m.say(message.text)
 	case ended:
@@ -215,6 +219,16 @@ func (m *Model) quit() tea.Cmd {
 				reasons = append(reasons, reason)
 			}
 		}
+	}
+	ours := 0
+	for _, fault := range m.console.Injected() {
+		if fault.Owner == m.options.Owner && !fault.Old {
+			ours++
+		}
+	}
+	if ours > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d of the faults in force were set from here; they stay until they run out. "+
+			"heal ends them.", ours))
 	}
 	if len(reasons) == 0 {
 		return tea.Quit

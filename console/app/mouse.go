@@ -17,6 +17,14 @@ func (m *Model) toggleMouse() tea.Cmd {
 	return tea.DisableMouse
 }
 
+// resume takes the mouse again after a suspension, which gives it back to the terminal.
+func (m *Model) resume() tea.Cmd {
+	if m.mouse {
+		return tea.EnableMouseCellMotion
+	}
+	return nil
+}
+
 // point takes a click or a turn of the wheel.
 func (m *Model) point(event tea.MouseMsg) tea.Cmd {
 	wheel := event.Button == tea.MouseButtonWheelUp || event.Button == tea.MouseButtonWheelDown

@@ -97,5 +97,18 @@ func (p *overviewPage) click(m *Model, event tea.MouseMsg) tea.Cmd {
 	return nil
 }
 
+// selection is the chosen replica's address.
+func (p *overviewPage) selection(c *state.Console) string {
+	if p.view.Replica < len(c.Replicas) {
+		return c.Replicas[p.view.Replica].Address
+	}
+	return ""
+}
+
+func (p *overviewPage) formats() []string { return []string{"csv"} }
+
+// export writes the last minutes second by second.
+func (p *overviewPage) export(c *state.Console, _ string) []byte { return panel.HistoryCSV(&c.History) }
+
 // wheelLines is how far one step of the wheel goes.
 const wheelLines = 3

@@ -2,6 +2,9 @@ package panel
 
 import (
 	"fmt"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"synod/console/command"
 	"synod/console/theme"
@@ -58,6 +61,24 @@ const helpKeyCells = 12
 
 // Help is the whole screen of keys and commands.
 func Help(lines []HelpLine, t *theme.Theme, size Size, v HelpView) string {
+	inner := max(size.Width-frameCells, 1)
+	columns := min(max(inner/helpCells, 1), helpColumnsMax)
+	rows := helpRows(lines, t, inner/columns)
+	seen := max(size.Height-frameCells, 1) * columns
+	from := min(max(v.Scroll, 0), max(len(rows)-seen, 0))
+	note := "/ searches " + t.Glyphs.Dot + " Esc closes"
+	if v.Typing || v.Text != "" {
+		note = fmt.Sprintf("/%s %s %d rows", command.Visible(v.Text), t.Glyphs.Dot, len(lines))
+	}
+	if below := len(rows) - from - seen; below > 0 {
+		note = fmt.Sprintf("PgDn %d more %s %s", below, t.Glyphs.Dot, note)
+	}
+	frame := pane{title: "Help", note: note, width: size.Width, height: size.Height, focused: true}
+	return frame.draw(t, columned(rows[from:min(from+seen, len(rows))], inner/columns, max(size.Height-frameCells, 1)))
+}
+
+// helpRows are the rows as they are drawn, no longer than a column.
+func helpRows(lines []HelpLine, t *theme.Theme, width int) []string {
 	var rows []string
 	for _, line := range lines {
 		switch {
@@ -67,34 +88,30 @@ func Help(lines []HelpLine, t *theme.Theme, size Size, v HelpView) string {
 			}
 			rows = append(rows, " "+styled(t.Title, line.Title))
 		case line.Keys != "":
-			rows = append(rows, "  "+fit(line.Keys, helpKeyCells)+" "+line.Text)
+			lead := "  " + styled(t.Info, fit(line.Keys, helpKeyCells)) + " "
+			text := ansi.Wrap(line.Text, max(width-helpKeyCells-4, 8), "")
+			for row := range strings.SplitSeq(text, "\n") {
+				rows = append(rows, lead+row)
+				lead = strings.Repeat(" ", helpKeyCells+3)
+			}
 		default:
 			rows = append(rows, "  "+line.Text)
 		}
 	}
-	note := "/ searches " + t.Glyphs.Dot + " Esc closes"
-	if v.Typing || v.Text != "" {
-		note = fmt.Sprintf("/%s %s %d rows", command.Visible(v.Text), t.Glyphs.Dot, len(lines))
-	}
-	from := min(max(v.Scroll, 0), max(len(rows)-1, 0))
-	frame := pane{title: "Help", note: note, width: size.Width, height: size.Height, focused: true}
-	return frame.draw(t, columned(rows[from:], size))
+	return rows
 }
 
-// helpCells is the width of a column of the help where there is room for two.
-const helpCells = 58
+const (
+	helpCells      = 58 // the least width of a column where there are several
+	helpColumnsMax = 3
+)
 
-// columned puts what does not fit below into a second column.
-func columned(lines []string, size Size) []string {
-	rows := size.Height - frameCells
-	if len(lines) <= rows || size.Width < 2*helpCells || rows < 1 {
-		return lines
-	}
-	out := make([]string, rows)
+// columned puts what does not fit below into further columns.
+func columned(lines []string, width, rows int) []string {
+	out := make([]string, min(rows, len(lines)))
 	for i := range out {
-		out[i] = fit(lines[i], helpCells)
-		if second := rows + i; second < len(lines) {
-			out[i] += lines[second]
+		for at := i; at < len(lines); at += rows {
+			out[i] += fit(lines[at], width)
 		}
 	}
 	return out

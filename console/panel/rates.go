@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -139,4 +140,16 @@ func histogram(l *state.Latency, t *theme.Theme, width, rows int) []string {
 		lines = append(lines, styled(t.Quiet, label)+styled(t.Graph, bar(t, float64(count)/float64(most), room))+" "+share)
 	}
 	return lines
+}
+
+// HistoryCSV writes every second as a row: RFC 4180 with a header line, times in UTC, durations in microseconds.
+func HistoryCSV(h *state.History) []byte {
+	var b bytes.Buffer
+	b.WriteString("time,watched,answered,failed,chosen,p50_us,p99_us,leader,up,faults\r\n")
+	for i := range h.Seconds {
+		s := &h.Seconds[i]
+		fmt.Fprintf(&b, "%s,%t,%d,%d,%d,%d,%d,%s,%d,%d\r\n", s.At.UTC().Format("2006-01-02T15:04:05.000Z"), s.Known,
+			s.Answered, s.Failed, s.Chosen, s.P50, s.P99, command.Plain(s.Leader), s.Up, s.Faults)
+	}
+	return b.Bytes()
 }

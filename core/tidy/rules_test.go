@@ -20,6 +20,7 @@ func rules() map[string]rule {
 		"package comments":  packageCommentRule,
 		"words":             wordRule,
 		"package names":     packageNameRule,
+		"screen":            screenRule,
 	}
 }
 
@@ -83,6 +84,11 @@ func plants() []plant {
 		{"words", "core/kv/x.go", "package kv // see /wo" + "rk/main", "machine"},
 		{"words", "core/kv/x.go", "package kv // the entry is comm" + "itted", "chosen"},
 		{"package names", "core/util/x.go", "package util", "named by what it gives"},
+		{"screen", "console/app/x.go", `package app; import _ "os"`, "no input or output"},
+		{"screen", "console/panel/x.go", `package panel; import "time"; func f() { time.Now() }`, "its snapshot"},
+		{"screen", "console/state/x.go", `package state; func f() { go f() }`, "the guard"},
+		{"screen", "console/app/x.go", `package app; func f() { select {} }`, "waits for nothing"},
+		{"screen", "console/feed/x.go", `package feed; import _ "os"`, ""},
 	}
 }
 
