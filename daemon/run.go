@@ -42,7 +42,11 @@ func run(f *flags) error {
 	if !ok {
 		return fail(exitUsage, unknownReplica(f.replica, c))
 	}
-	s := settings{config: c, dir: c.ReplicaDir(r.ID), ring: monitor.NewRing(ringLinesMax)}
+	plant, err := planted()
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	s := settings{config: c, plant: plant, dir: c.ReplicaDir(r.ID), ring: monitor.NewRing(ringLinesMax)}
 	if s.identity, err = readIdentity(s.dir, r, c); err != nil {
 		return err
 	}
@@ -229,6 +233,10 @@ func (s *settings) announce(r config.Replica) {
 	id := s.identity
 	s.logger.Info("starting", "version", version(), "pid", os.Getpid(), "cluster", id.Cluster.String(),
 		"name", s.config.Cluster.Name, "incarnation", uint64(id.Incarnation), "replicas", id.Replicas)
+	if mark := plantedMark(); mark != "" {
+		s.logger.Error("this program is for tests of the tests: it may have a bug planted on purpose, "+
+			"and nothing that it says can be trusted", "build", mark)
+	}
 	s.logger.Info("addresses", "client", r.Client, "peer", r.Peer, "http", r.HTTP, "dir", s.dir)
 	s.logger.Info("limits", limitAttributes()...)
 	if s.config.Faults.Enabled {

@@ -6,8 +6,11 @@ import (
 	"runtime/debug"
 )
 
-// version is what was built: the commit, if the build knows it.
-func version() string {
+// version is what was built: the commit, if the build knows it, and the bug that is
+// planted in it, if somebody has.
+func version() string { return built() + plantedMark() }
+
+func built() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

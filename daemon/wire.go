@@ -16,6 +16,7 @@ import (
 	"synod/core/agent"
 	"synod/core/config"
 	"synod/core/kv"
+	"synod/core/mutant"
 	"synod/core/paxos"
 	"synod/core/wal"
 	"synod/daemon/fault"
@@ -45,6 +46,7 @@ const drainMax = 10 * time.Second
 // settings are what a daemon is started with.
 type settings struct {
 	config   *config.Config
+	plant    mutant.Set // the bug planted on purpose; none in a product
 	identity identity.Identity
 	dir      string // of the replica
 	logger   *slog.Logger
@@ -89,7 +91,7 @@ func newDaemon(s settings) *daemon {
 	d := &daemon{settings: s, run: random(), started: time.Now()}
 	d.self = paxos.Config{
 		Cluster: s.identity.Cluster, Self: s.identity.Replica, Replicas: len(s.config.Replicas),
-		Incarnation: s.identity.Incarnation,
+		Incarnation: s.identity.Incarnation, Mutant: s.plant,
 	}
 	speaks := protocol.Identity{
 		Cluster: d.self.Cluster, Replica: d.self.Self, Incarnation: d.self.Incarnation, Run: d.run,
@@ -177,7 +179,7 @@ func (s *settings) acceptorOptions() agent.AcceptorOptions {
 	id := s.identity
 	return agent.AcceptorOptions{Limits: paxos.AcceptorOptions{MemoryBytesMax: acceptorBytesMax}, Log: wal.Options{
 		Dir:          filepath.Join(s.dir, identity.AcceptorDir),
-		SegmentBytes: int64(s.config.Storage.Segment), Background: true,
+		SegmentBytes: int64(s.config.Storage.Segment), Background: true, Mutant: s.plant,
 		Identity: wal.Identity{
 			Cluster: id.Cluster, Replica: uint8(id.Replica), Incarnation: uint64(id.Incarnation),
 		},
@@ -218,7 +220,7 @@ func (d *daemon) openLearner() (host.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	machine, err := kv.New(opened, kv.Options{Replica: int(d.self.Self)})
+	machine, err := kv.New(opened, kv.Options{Replica: int(d.self.Self), Mutant: d.plant})
 	if err != nil {
 		opened.Abandon()
 		return nil, err

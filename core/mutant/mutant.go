@@ -74,6 +74,8 @@ const (
 	M26 ID = "M26"
 	// M27 answers a read round with fewer answers than a majority.
 	M27 ID = "M27"
+	// M27b answers reads from the own store without a read round.
+	M27b ID = "M27b"
 	// M28 counts an answer to an older read round.
 	M28 ID = "M28"
 	// M29 lets a read join a round that was sent before the read arrived.
@@ -130,7 +132,7 @@ const (
 func All() []ID {
 	return []ID{
 		M1, M2, M3, M4, M5, M6, M7, M8, M9, M10, M11, M12, M13, M14, M15, M16, M17, M18, M19, M20, M20b,
-		M21, M22, M23, M23b, M24, M25, M25b, M25c, M26, M27, M28, M29, M29b, M29c, M29d, M30, M31, M32,
+		M21, M22, M23, M23b, M24, M25, M25b, M25c, M26, M27, M27b, M28, M29, M29b, M29c, M29d, M30, M31, M32,
 		M33, M34, M35, M36, M37, M38, M39, M40, M41, M42, M43, M44, M45, M46, M47, M48, M49,
 	}
 }

@@ -14,7 +14,7 @@ import (
 func TestMutantsDieInTheWorld(t *testing.T) {
 	mutants := []mutant.ID{
 		mutant.M1, mutant.M2, mutant.M3, mutant.M4, mutant.M5, mutant.M6, mutant.M7, mutant.M8, mutant.M9,
-		mutant.M11, mutant.M12, mutant.M13, mutant.M14, mutant.M27, mutant.M28, mutant.M29, mutant.M32,
+		mutant.M11, mutant.M12, mutant.M13, mutant.M14, mutant.M27, mutant.M27b, mutant.M28, mutant.M29, mutant.M32,
 		mutant.M36, mutant.M37, mutant.M41,
 	}
 	for _, id := range mutants {

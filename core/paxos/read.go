@@ -46,6 +46,10 @@ func (l *Learner) onRead(e *Envelope, m *Read) {
 		return
 	}
 	r := &l.reads
+	if l.cfg.Mutant.Has(mutant.M27b) {
+		r.granted = append(r.granted, grantedReads{append(l.reuse(), m.IDs...), 0, l.now})
+		return
+	}
 	if l.cfg.Mutant.Has(mutant.M29) && r.open {
 		r.asking = append(r.asking, m.IDs...)
 		return

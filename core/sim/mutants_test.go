@@ -38,6 +38,7 @@ func killings() []killing {
 		{id: mutant.M14},
 		{id: mutant.M26},
 		{id: mutant.M27},
+		{id: mutant.M27b},
 		{id: mutant.M28},
 		{id: mutant.M29},
 		{id: mutant.M31, direct: rot, why: "a damaged log, opened again"},
