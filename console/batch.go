@@ -136,6 +136,7 @@ func (p *program) execute(ctx context.Context, s *session, x execution) error {
 	release := p.signals.catch(soft, cancel)
 	defer release()
 	err := x.run(ctx, executor)
+	executor.EndLoad()
 	summary := executor.Summary()
 	if x.summary {
 		summary = executor.Finish()

@@ -14,6 +14,7 @@ import (
 	"synod/console/state"
 	"synod/console/theme"
 	"synod/console/up"
+	"synod/console/workload"
 )
 
 // screenFrames is how often a second the screen is written at most.
@@ -39,12 +40,14 @@ type source struct {
 	logs    *feed.Logs
 	ledger  *feed.Ledger
 	cluster *up.Cluster // nil if others have started the replicas
+	load    *workload.Loader
 }
 
 // Look gives what is known now.
 func (s *source) Look(want state.Want) state.Snapshot {
 	seen := state.Snapshot{Replicas: s.replicas(), Session: s.Session(), Ledger: s.ledger.Look(want.Ledger)}
 	seen.Logs = s.logs.Look()
+	seen.Load.Progress, seen.Load.Known = s.load.Progress()
 	return seen
 }
 
@@ -73,6 +76,7 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	watch := feed.StartWatch(ctx, s.target.endpoints, s.log, guard.Go, s.logs, s.logs.Clocks(), ledger)
 	defer watch.Close()
 	desk := app.NewDesk()
+	s.load = s.newLoader(ctx, guard.Go)
 	ports := s.ports(desk)
 	ports.Ask = desk.Ask
 	executor := command.NewExecutor(s.grammar, ports, settings)
@@ -82,7 +86,7 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	model := app.New(app.Options{
 		Cluster: settings.ClusterName, ReadOnly: settings.ReadOnly, Grammar: s.grammar,
 		Look:    theme.Look{Plain: p.flags.noColor || p.getenv("NO_COLOR") != "", Light: lightBackground(p.getenv("COLORFGBG"))},
-		Source:  &source{Desk: desk, watch: watch, logs: s.logs, ledger: ledger, cluster: cluster},
+		Source:  &source{Desk: desk, watch: watch, logs: s.logs, ledger: ledger, cluster: cluster, load: s.load},
 		Outside: app.Outside{Copy: terminal.copy, Save: saveExport},
 	})
 	screen := tea.NewProgram(model, tea.WithContext(ctx), tea.WithInput(p.stdin), tea.WithOutput(terminal),

@@ -17,6 +17,7 @@ import (
 
 	"synod/console/command"
 	"synod/console/feed"
+	"synod/console/workload"
 	"synod/core/config"
 	"synod/protocol/client"
 )
@@ -94,6 +95,7 @@ type session struct {
 	cluster   *feed.Cluster
 	operators *feed.Operators
 	processes command.Processes // nil unless this program started the replicas
+	load      *workload.Loader
 	logs      *feed.Logs
 	log       *slog.Logger
 	logFile   io.Closer
@@ -113,7 +115,30 @@ func (p *program) connect(ctx context.Context, t *target) (*session, error) {
 		return nil, errors.Join(err, s.close())
 	}
 	s.operators = feed.NewOperators(t.endpoints, owner(), s.log)
+	s.load = s.newLoader(ctx, nil)
 	return s, nil
+}
+
+// newLoader makes what runs the built-in load; its histories lie beside the client's log.
+func (s *session) newLoader(ctx context.Context, start func(func())) *workload.Loader {
+	open := func(ctx context.Context, _ workload.Profile) (workload.Store, io.Closer, error) {
+		return feed.OpenLoad(ctx, s.target.endpoints, s.operators)
+	}
+	return workload.NewLoader(ctx, open, filepath.Dir(s.target.log), start)
+}
+
+// loadEndMax bounds the wait for the end of a load: its last answers, the judge, the deleting of its keys.
+const loadEndMax = 2 * time.Minute
+
+// endLoad ends the load that still runs.
+func (s *session) endLoad() {
+	if s.load == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), loadEndMax)
+	defer cancel()
+	// Without a load there is nothing to end.
+	_, _ = s.load.Stop(ctx)
 }
 
 // owner names the person for the replicas' logs.
@@ -126,6 +151,7 @@ func owner() string {
 
 func (s *session) close() error {
 	var failures []error
+	s.endLoad()
 	if s.cluster != nil {
 		failures = append(failures, s.cluster.Close())
 	}
@@ -138,7 +164,7 @@ func (s *session) close() error {
 // ports are the doors for an executor.
 func (s *session) ports(output command.Writer) command.Ports {
 	return command.Ports{
-		Cluster: s.cluster, Operator: s.operators, Processes: s.processes, Output: output, Log: s.log,
+		Cluster: s.cluster, Operator: s.operators, Processes: s.processes, Load: s.load, Output: output, Log: s.log,
 	}
 }
 

@@ -8,6 +8,6 @@ func newPages() []page {
 		newFaultsPage(),
 		newLedgerPage(),
 		newEmptyPage("Keys", "Keys"),
-		newEmptyPage("Load", "Load"),
+		newLoadPage(),
 	}
 }

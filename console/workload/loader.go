@@ -16,6 +16,7 @@ import (
 
 // Loader runs one load at a time and keeps the last one. Safe for concurrent use.
 type Loader struct {
+	ctx    context.Context // of all loads
 	open   func(ctx context.Context, profile Profile) (Store, io.Closer, error)
 	folder string // of histories; "" keeps none
 	start  func(func())
@@ -25,14 +26,14 @@ type Loader struct {
 }
 
 // NewLoader makes a Loader. open makes the connections of a load, which are closed after it. Histories are kept in the
-// folder, "" for none. Goroutines are started with start; nil: the plain way.
+// folder, "" for none. Goroutines are started with start; nil: the plain way. The end of ctx ends any load.
 func NewLoader(
-	open func(ctx context.Context, profile Profile) (Store, io.Closer, error), folder string, start func(func()),
+	ctx context.Context, open func(ctx context.Context, profile Profile) (Store, io.Closer, error), folder string, start func(func()),
 ) *Loader {
 	if start == nil {
 		start = func(body func()) { go body() }
 	}
-	return &Loader{open: open, folder: folder, start: start}
+	return &Loader{ctx: ctx, open: open, folder: folder, start: start}
 }
 
 // ErrRunning and ErrNone say that a load runs already, and that there was none.
@@ -41,8 +42,8 @@ var (
 	ErrNone    = errors.New("no load was started: start one with `load start`")
 )
 
-// Start begins a load, which lives until its time is over, Stop, or the end of ctx.
-func (l *Loader) Start(ctx context.Context, profile Profile) error {
+// Start begins a load, which lives until its time is over or Stop.
+func (l *Loader) Start(profile Profile) error {
 	if err := profile.Check(); err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (l *Loader) Start(ctx context.Context, profile Profile) error {
 			return ErrRunning
 		}
 	}
-	store, connections, err := l.open(ctx, profile)
+	store, connections, err := l.open(l.ctx, profile)
 	if err != nil {
 		return fmt.Errorf("connect the clients of the load: %w", err)
 	}
@@ -68,7 +69,7 @@ func (l *Loader) Start(ctx context.Context, profile Profile) error {
 	if file != nil {
 		options.History, options.HistoryName = file, file.Name()
 	}
-	engine, err := Start(ctx, profile, options)
+	engine, err := Start(l.ctx, profile, options)
 	if err != nil {
 		return errors.Join(err, connections.Close(), closeFile(file))
 	}

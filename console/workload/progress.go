@@ -2,6 +2,7 @@ package workload
 
 import (
 	"maps"
+	"math/bits"
 	"sync"
 	"time"
 
@@ -61,10 +62,23 @@ type Progress struct {
 	Seconds    []Second // the newest last; shared, not to be changed
 	Operations [kinds]Operation
 	Failures   map[string]int // by kind of error
+	Buckets    [Buckets]int   // answered operations by their duration: see [BucketBound]
 	Recorded   bool           // there is a verdict
 	Verdict    verdict.Verdict
 	History    string // file of the history; "" without
 	Problem    string // what went wrong beside the operations themselves
+}
+
+// Buckets is the number of buckets of a [Progress]. The last one takes everything longer.
+const Buckets = 16
+
+const bucketFirst = 125 * time.Microsecond
+
+// BucketBound is the longest duration in a bucket, each twice that of the one before.
+func BucketBound(i int) time.Duration { return bucketFirst << i }
+
+func bucketOf(took time.Duration) int {
+	return min(bits.Len64(uint64(max(took-1, 0)/bucketFirst)), Buckets-1)
 }
 
 // Total adds up the operations.
@@ -105,6 +119,7 @@ type tally struct {
 	now        Second
 	seconds    []Second
 	failures   map[string]int
+	buckets    [Buckets]int
 }
 
 func newTally(at time.Time) *tally {
@@ -133,6 +148,7 @@ func (t *tally) ended(kind kindIndex, answer *verdict.Answer, took time.Duration
 	case answer.Outcome == verdict.Done:
 		o.OK++
 		t.now.OK++
+		t.buckets[bucketOf(took)]++
 		micros := min(max(took.Microseconds(), 1), latencyMicrosMax)
 		// The only error is a value above the range, which the limit excludes.
 		_ = t.latencies[kind].RecordValue(micros)
@@ -167,7 +183,7 @@ func (t *tally) fill(p *Progress) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	p.Seconds = t.seconds[:len(t.seconds):len(t.seconds)]
-	p.Operations, p.Failures = t.operations, maps.Clone(t.failures)
+	p.Operations, p.Failures, p.Buckets = t.operations, maps.Clone(t.failures), t.buckets
 	for i, h := range t.latencies {
 		o := &p.Operations[i]
 		o.P50, o.P90, o.P99 = quantile(h, 50), quantile(h, 90), quantile(h, 99)

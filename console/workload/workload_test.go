@@ -64,7 +64,7 @@ func (s *store) Do(_ context.Context, r Request) verdict.Answer {
 func (s *store) Close() error { s.open.Add(-1); return nil }
 
 func (s *store) loader(folder string) *Loader {
-	return NewLoader(func(context.Context, Profile) (Store, io.Closer, error) {
+	return NewLoader(context.Background(), func(context.Context, Profile) (Store, io.Closer, error) {
 		s.open.Add(1)
 		return s, s, nil
 	}, folder, nil)
@@ -99,10 +99,10 @@ func TestHonestStoreIsOKAndLeftClean(t *testing.T) {
 	s := newStore()
 	s.values["user"] = "untouched"
 	l := s.loader(t.TempDir())
-	if err := l.Start(t.Context(), small()); err != nil {
+	if err := l.Start(small()); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Start(t.Context(), small()); !errors.Is(err, ErrRunning) {
+	if err := l.Start(small()); !errors.Is(err, ErrRunning) {
 		t.Errorf("a second load: %v", err)
 	}
 	until(t, l, func(p Progress) bool { return total(p).OK > 5000 })
@@ -132,7 +132,7 @@ func TestLyingStoreIsFound(t *testing.T) {
 	s := newStore()
 	s.lies.Store(true)
 	l := s.loader(t.TempDir())
-	if err := l.Start(t.Context(), small()); err != nil {
+	if err := l.Start(small()); err != nil {
 		t.Fatal(err)
 	}
 	p := until(t, l, func(p Progress) bool { return p.Verdict.Failing != nil })
@@ -159,7 +159,7 @@ func TestLostAnswersStayOpen(t *testing.T) {
 	s := newStore()
 	s.fails.Store(true)
 	l := s.loader("")
-	if err := l.Start(t.Context(), small()); err != nil {
+	if err := l.Start(small()); err != nil {
 		t.Fatal(err)
 	}
 	until(t, l, func(p Progress) bool { return total(p).Unknown > 20 && total(p).OK > 100 })
@@ -181,7 +181,7 @@ func TestApplyChangesARunningLoad(t *testing.T) {
 	if err := l.Apply(profile); !errors.Is(err, ErrNone) {
 		t.Errorf("without a load: %v", err)
 	}
-	if err := l.Start(t.Context(), profile); err != nil {
+	if err := l.Start(profile); err != nil {
 		t.Fatal(err)
 	}
 	for _, clients := range []int{1, 30, 2, 40} {
@@ -211,7 +211,7 @@ func TestTimeEndsALoad(t *testing.T) {
 	l := s.loader("")
 	profile := small()
 	profile.Time, profile.Rate, profile.Judge = time.Second, 500, false
-	if err := l.Start(t.Context(), profile); err != nil {
+	if err := l.Start(profile); err != nil {
 		t.Fatal(err)
 	}
 	p, err := l.Wait(t.Context(), func(Progress) {})
@@ -270,13 +270,25 @@ func TestZipfPrefersFewKeys(t *testing.T) {
 	}
 }
 
+func TestBucketsHoldTheirDurations(t *testing.T) {
+	t.Parallel()
+	for i := range Buckets - 1 {
+		if bound := BucketBound(i); bucketOf(bound) != i || bucketOf(bound+1) != i+1 {
+			t.Errorf("bucket %d: %v goes to %d, a little more to %d", i, bound, bucketOf(bound), bucketOf(bound+1))
+		}
+	}
+	if bucketOf(0) != 0 || bucketOf(time.Hour) != Buckets-1 {
+		t.Error("the ends")
+	}
+}
+
 // BenchmarkClient is what the engine and the recorder cost for one operation.
 func BenchmarkClient(b *testing.B) {
 	s := newStore()
 	l := s.loader("")
 	p := small()
 	p.Keys, p.Clients = 10_000, 64
-	if err := l.Start(b.Context(), p); err != nil {
+	if err := l.Start(p); err != nil {
 		b.Fatal(err)
 	}
 	for {
