@@ -29,6 +29,8 @@ type Options struct {
 	Requests string
 	// Unstarted leaves out the start of the daemons and the wait for a leader.
 	Unstarted bool
+	// Mutant is a bug to plant in all daemons, such as "M27b"; they are built for it.
+	Mutant string
 }
 
 // Cluster is five daemons on this machine. Its methods are for the goroutine of the test; they end the test if the
@@ -39,6 +41,9 @@ type Cluster struct {
 	ConfigFile string
 	Config     *config.Config
 	ClusterID  string // as `synodd init` printed it
+
+	daemon string   // path of the program of replicas
+	more   []string // in their environment
 
 	guard    net.Listener
 	launches chan func()
@@ -59,7 +64,10 @@ func NewCluster(t testing.TB, o Options) *Cluster {
 	}
 	c := &Cluster{
 		t: t, Folder: folder, ConfigFile: filepath.Join(folder, "config.toml"),
-		launches: make(chan func()), running: map[string]*process{},
+		launches: make(chan func()), running: map[string]*process{}, daemon: Program("synodd"),
+	}
+	if o.Mutant != "" {
+		c.daemon, c.more = buildPlanted(t), []string{"SYNOD_MUTANT=" + o.Mutant}
 	}
 	go c.launcher()
 	t.Cleanup(c.end)

@@ -51,9 +51,9 @@ func (c *Cluster) start(id string, arguments ...string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	p := &process{command: exec.Command(Program("synodd"), arguments...), done: make(chan struct{})}
+	p := &process{command: exec.Command(c.daemon, arguments...), done: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = output, output
-	err = c.launch(p.command)
+	err = c.launchIn(p.command, c.Folder, c.more...)
 	_ = output.Close() // the child has its own
 	if err != nil {
 		c.t.Fatalf("start %s: %v", id, err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"testing"
 )
 
 // programsEnvironment names the folder of the built programs. Who sets it before the tests chooses what is tested.
@@ -36,6 +37,22 @@ func BuildPrograms() (remove func() error, err error) {
 		}
 	}
 	return remove, os.Setenv(programsEnvironment, folder)
+}
+
+// buildPlanted builds a synodd that can have a planted bug, and gives its path. It is removed with the test.
+func buildPlanted(t testing.TB) string {
+	t.Helper()
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "synodd")
+	build := exec.Command("go", "build", "-tags", "mutants", "-o", path, "./daemon")
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build synodd for mutants: %v: %s", err, output)
+	}
+	return path
 }
 
 // Program is the path of a built program, "synodd" or "synod".
