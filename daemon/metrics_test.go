@@ -168,8 +168,15 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("slots and syncs are %v and %v, the status says %+v", after["synod_slot"].samples,
 			after["synod_fsync_duration_seconds"].samples["_count"], status)
 	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var list strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if short := strings.TrimPrefix(name, "synod_"); !regexp.MustCompile("`" + short + "[`{]").Match(readme) {
+			t.Errorf("README.md does not name the metric %s", short)
+		}
 		list.WriteString(name + " " + after[name].kind + "\n")
 	}
 	const golden = "testdata/metrics.txt"
