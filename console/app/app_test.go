@@ -50,8 +50,8 @@ func TestEverySizeFits(t *testing.T) {
 		m.look, m.theme = look, theme.From(look)
 		for at := range m.pages {
 			m.open(at)
-			for width := 1; width <= 250; width += sizeStep(width) {
-				for height := 1; height <= 80; height += sizeStep(height) {
+			for width := 1; width <= 250; width += 1 + width/5 {
+				for height := 1; height <= 80; height += 1 + height/5 {
 					m.Update(tea.WindowSizeMsg{Width: width, Height: height})
 					view := m.View()
 					checkSize(t, view, m.size)
@@ -66,14 +66,6 @@ func TestEverySizeFits(t *testing.T) {
 			}
 		}
 	}
-}
-
-// sizeStep goes through small sizes one by one.
-func sizeStep(n int) int {
-	if n < 25 {
-		return 1
-	}
-	return 13
 }
 
 func TestColoursAddNothingToTheText(t *testing.T) {
@@ -132,6 +124,35 @@ func TestEnterSubmitsAndHistoryBringsBack(t *testing.T) {
 	keys(m, "<ctrl+r>t a<enter>")
 	if got := m.line.Text(); got != "get a" {
 		t.Errorf("the search has found %q", got)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	m := screen(t, scene(), 80, 24)
+	keys(m, ":stat")
+	if !strings.Contains(m.View(), "stat▏us") && !strings.Contains(m.View(), "stat▏") {
+		t.Errorf("no ghost:\n%s", m.View())
+	}
+	keys(m, "<ctrl+u>crash r3.acc<right>")
+	if got := m.line.Text(); got != "crash r3.acceptor " {
+		t.Errorf("the right arrow has taken %q", got)
+	}
+	keys(m, "<ctrl+u>pause r3.<tab>")
+	if got := m.line.Text(); got != "pause r3.proposer " {
+		t.Errorf("the first completion is %q", got)
+	}
+	keys(m, "<tab>")
+	if got := m.line.Text(); got != "pause r3.acceptor " {
+		t.Errorf("the second completion is %q", got)
+	}
+	goldenScreen(t, "completion", m)
+	keys(m, "<enter><enter>")
+	if m.focus != onPage {
+		t.Error("the first Enter takes the completion, the second one runs it")
+	}
+	keys(m, ":gte k")
+	if !strings.Contains(m.View(), "did you mean") {
+		t.Errorf("nothing says what is wrong:\n%s", m.View())
 	}
 }
 

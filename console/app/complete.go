@@ -1,31 +1,30 @@
 package app
 
 import (
-	"strings"
+	"fmt"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"synod/console/command"
+	"synod/console/panel"
 )
 
 // completion is the list of what could be typed, while it is gone through.
 type completion struct {
-	list []string
+	list []command.Candidate
 	at   int
-	from string // what was typed
 }
 
-// candidates are the whole lines that could be meant.
-func (m *Model) candidates() []string {
-	text := m.line.Text()
-	if text == "" || m.line.After() != "" || strings.Contains(text, " ") {
-		return nil
-	}
-	var list []string
-	for _, name := range m.options.Grammar.Names() {
-		if strings.HasPrefix(name, text) && name != text {
-			list = append(list, name+" ")
+// learned is what completion may offer beyond the grammar.
+func (m *Model) learned() command.Known {
+	known := command.Known{History: m.line.History()}
+	for i := range m.console.Replicas {
+		o := &m.console.Replicas[i]
+		for _, fault := range o.Status.Faults {
+			known.Faults = append(known.Faults, fmt.Sprintf("%s#%d", o.ID, fault.ID))
 		}
 	}
-	return list
+	return known
 }
 
 // ghost is the rest of the best completion.
@@ -33,28 +32,26 @@ func (m *Model) ghost() string {
 	if m.focus != onPrompt || m.complete.list != nil {
 		return ""
 	}
-	if list := m.candidates(); len(list) > 0 {
-		return strings.TrimPrefix(list[0], m.line.Text())
-	}
-	return ""
+	text := m.line.Text()
+	return command.Ghost(m.options.Grammar, text, len(m.line.Before()), m.learned())
 }
 
 // choose opens the list of completions, or goes on in it.
 func (m *Model) choose(by int) tea.Cmd {
 	if m.complete.list == nil {
-		list := m.candidates()
+		list := command.Complete(m.options.Grammar, m.line.Text(), len(m.line.Before()), m.learned())
 		if len(list) == 0 {
-			return nil
+			return m.say("nothing completes this")
 		}
-		m.complete = completion{list: list, from: m.line.Text()}
-		if len(list) == 1 {
-			m.line, m.complete = m.line.Set(list[0]), completion{}
-			return nil
-		}
+		m.complete = completion{list: list}
 	} else {
 		m.complete.at = (m.complete.at + by + len(m.complete.list)) % len(m.complete.list)
 	}
-	m.line = m.line.Set(m.complete.list[m.complete.at])
+	chosen := m.complete.list[m.complete.at]
+	m.line = m.line.SetAt(chosen.Line, chosen.Cursor)
+	if len(m.complete.list) == 1 {
+		m.complete = completion{}
+	}
 	return nil
 }
 
@@ -66,4 +63,13 @@ func (m *Model) accept() tea.Cmd {
 	}
 	m.line = m.line.Right()
 	return nil
+}
+
+// completions are the rows of the list.
+func (m *Model) completions() panel.CompletionsView {
+	view := panel.CompletionsView{At: m.complete.at}
+	for _, c := range m.complete.list {
+		view.Rows = append(view.Rows, panel.HelpLine{Keys: c.Text, Text: c.Help})
+	}
+	return view
 }

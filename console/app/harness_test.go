@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ type fake struct {
 
 func (f *fake) Look(state.Want) state.Snapshot {
 	return state.Snapshot{
-		Replicas: f.replicas, Session: f.session, Logs: f.logs, Ledger: f.ledger, Keys: f.keys, Load: f.load,
+		Replicas: slices.Clone(f.replicas), Session: f.session, Logs: f.logs, Ledger: f.ledger, Keys: f.keys, Load: f.load,
 	}
 }
 func (f *fake) Answer(text string) { f.answers = append(f.answers, text) }

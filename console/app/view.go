@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"synod/console/command"
 	"synod/console/panel"
 )
 
@@ -106,7 +107,7 @@ func (m *Model) body(l layout) string {
 	}
 	view := p.draw(m.known(), m.theme, size)
 	if m.complete.list != nil {
-		view = panel.Completions(view, m.complete.list, m.complete.at, m.theme, size)
+		view = panel.Completions(view, m.completions(), m.theme, size)
 	}
 	return view
 }
@@ -164,7 +165,7 @@ func (m *Model) hint(l layout, width int) string {
 	case m.save:
 		return panel.Notice(m.exportHint(), t, width)
 	case m.focus == onPrompt && !m.line.Empty():
-		return panel.Syntax(&m.line, m.options.Grammar, t, width)
+		return panel.Syntax(command.Syntax(m.options.Grammar, m.line.Text(), len(m.line.Before())), t, width)
 	case m.focus == onFilter || !m.filters[m.at].Empty():
 		return panel.FilterHint(m.found, t, width)
 	case session.Running != "" || session.Total > m.answered && m.at != 0:

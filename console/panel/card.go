@@ -37,7 +37,7 @@ func Card(c *state.Console, t *theme.Theme, size Size, replica int) string {
 	}
 	frame := pane{
 		title: "Replica " + name(o), note: styled(t.Quiet, "Esc closes"), width: width,
-		height: min(len(lines)+frameCells, size.Height), focused: true,
+		height: min(len(lines)+frameCells, size.Height), focused: true, boxed: true,
 	}
 	if !v.fresh && o.Known {
 		frame.note = styled(t.Bad, "as of "+span(c.Now.Sub(o.At))+" ago") + " " + frame.note

@@ -73,5 +73,5 @@ func Dialogue(v DialogueView, t *theme.Theme, width int) string {
 		}
 		lines = append(lines, "  "+no+"   "+yes+"   "+styled(t.Quiet, "y n"), "")
 	}
-	return pane{title: v.Title, width: width, height: len(lines) + frameCells, focused: true}.draw(t, lines)
+	return pane{title: v.Title, width: width, height: len(lines) + frameCells, focused: true, boxed: true}.draw(t, lines)
 }

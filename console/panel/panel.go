@@ -45,6 +45,7 @@ type pane struct {
 	title, note   string
 	width, height int
 	focused       bool // it has the keys
+	boxed         bool // it lies over others: it has a frame wherever one fits
 }
 
 const frameCells = 2 // of a pane, in both directions
@@ -59,7 +60,7 @@ const frameRowsMin = 6
 
 // draw puts lines into the frame; without room for one there are only the lines.
 func (p pane) draw(t *theme.Theme, lines []string) string {
-	if !framed(p.width, p.height) {
+	if !framed(p.width, p.height) && !(p.boxed && p.width > frameCells && p.height > frameCells) {
 		return block(lines, p.width, p.height)
 	}
 	inner, look := p.width-frameCells, p.look(t)

@@ -1,6 +1,7 @@
 package panel
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -74,22 +75,15 @@ func spread(left, right string, width int) string {
 	return left + strings.Repeat(" ", room) + right
 }
 
-// Syntax is the line above the prompt while a command is typed: what its verb takes, or what is wrong with it.
-func Syntax(line *state.Line, grammar *command.Grammar, t *theme.Theme, width int) string {
-	word, _, more := strings.Cut(strings.TrimLeft(line.Text(), " "), " ")
-	if verb, ok := grammar.Verb(word); ok {
-		return fit(" "+verb.Usage()+styled(t.Quiet, "   "+verb.Help), width)
+// Syntax is the line above the prompt while a command is typed: what is wrong with it, or what its verb takes.
+func Syntax(hint command.Hint, t *theme.Theme, width int) string {
+	switch {
+	case hint.Problem != "":
+		return fit(styled(t.Bad, " "+command.Visible(hint.Problem))+styled(t.Quiet, "   "+hint.Usage), width)
+	case hint.Usage != "":
+		return fit(" "+hint.Usage+styled(t.Quiet, "   "+hint.Help), width)
 	}
-	var names []string
-	for _, name := range grammar.Names() {
-		if strings.HasPrefix(name, word) {
-			names = append(names, name)
-		}
-	}
-	if more || len(names) == 0 {
-		return fit(styled(t.Bad, " unknown verb "+command.Quote(word))+styled(t.Quiet, "   ? lists all"), width)
-	}
-	return fit(styled(t.Quiet, " "+strings.Join(names, "  ")), width)
+	return Hint(t, width)
 }
 
 // FilterHint is the line above a filter: what it has found.
@@ -130,27 +124,51 @@ func Keys(keys []HelpLine, t *theme.Theme, width int) string {
 	return fit(b.String(), width)
 }
 
+// CompletionsView is the list of what could be typed.
+type CompletionsView struct {
+	Rows []HelpLine
+	At   int // the chosen one
+}
+
 // Completions draws the list of completions over the last rows of a view.
-func Completions(view string, list []string, at int, t *theme.Theme, size Size) string {
-	rows := min(len(list), max(size.Height/2, 1))
-	from := min(max(at-rows+1, 0), len(list)-rows)
+func Completions(view string, v CompletionsView, t *theme.Theme, size Size) string {
+	rows := min(len(v.Rows), max(size.Height-frameCells, 1), completionRowsMax)
+	from := min(max(v.At-rows+1, 0), len(v.Rows)-rows)
 	cells := 0
-	for _, text := range list {
-		cells = max(cells, ansi.StringWidth(text))
+	for _, row := range v.Rows[from : from+rows] {
+		cells = max(cells, ansi.StringWidth(row.Keys))
 	}
-	lines := strings.Split(view, "\n")
-	for i, text := range list[from : from+rows] {
-		mark, style := "  ", t.Plain
-		if from+i == at {
-			mark, style = t.Glyphs.Select+" ", t.Select
+	var list []string
+	for i, row := range v.Rows[from : from+rows] {
+		text := " " + t.Glyphs.Select + " " + styled(t.Select, fit(row.Keys, cells))
+		if from+i != v.At {
+			text = "   " + fit(row.Keys, cells)
 		}
-		row := len(lines) - rows + i
-		if row >= 0 {
-			lines[row] = place(lines[row], styled(style, " "+mark+fit(text, cells)+" "), 1, size.Width)
+		if row.Text != "" {
+			text += styled(t.Quiet, "  "+row.Text)
+		}
+		list = append(list, text)
+	}
+	width, height := min(completionCells, size.Width), len(list)
+	if width > frameCells && height+frameCells <= size.Height {
+		height += frameCells
+	}
+	note := fmt.Sprintf("%d of %d", v.At+1, len(v.Rows))
+	frame := pane{title: "Tab", note: note, width: width, height: height, focused: true, boxed: true}
+	box := strings.Split(frame.draw(t, list), "\n")
+	lines := strings.Split(view, "\n")
+	for i, row := range box {
+		if at := len(lines) - len(box) + i; at >= 0 {
+			lines[at] = place(lines[at], row, 0, size.Width)
 		}
 	}
 	return strings.Join(lines, "\n")
 }
+
+const (
+	completionRowsMax = 12
+	completionCells   = 76
+)
 
 // Notice is the line above the prompt when there is something to say.
 func Notice(text string, t *theme.Theme, width int) string {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Line is the text at the prompt with its cursor and its history. The zero value is an empty one.
@@ -38,6 +39,16 @@ func (l Line) Set(text string) Line {
 	l.cursor = len(l.text)
 	return l
 }
+
+// SetAt replaces the text and puts the cursor before a byte of it.
+func (l Line) SetAt(text string, at int) Line {
+	l = l.Set(text)
+	l.cursor = utf8.RuneCountInString(text[:min(max(at, 0), len(text))])
+	return l
+}
+
+// History lists the lines that were entered, the newest last. It is not changed.
+func (l *Line) History() []string { return l.history }
 
 // Insert adds text at the cursor. What a terminal would obey becomes a space.
 func (l Line) Insert(text []rune) Line {
