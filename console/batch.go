@@ -25,7 +25,8 @@ func (p *program) one(ctx context.Context, verb command.Verb, args []string) err
 	if err != nil {
 		return err
 	}
-	settings.MissingFails = true
+	story := verb.Name == "scenario" && len(args) > 0
+	settings.MissingFails = !story
 	parser := command.NewParser(command.NewGrammar(t.replicas()), nil)
 	statements, err := parser.Line(line(verb, args), command.Position{})
 	if err == nil {
@@ -34,13 +35,15 @@ func (p *program) one(ctx context.Context, verb command.Verb, args []string) err
 	if err != nil {
 		return withoutPlaces(err)
 	}
-	output := command.NewValues(p.stdout, p.stderr, command.ValuesOptions{Raw: p.flags.raw, Terminal: terminal(p.stdout)})
+	output := p.writer(!story)
 	return p.with(ctx, t, func(ctx context.Context, s *session) error {
 		run := func(ctx context.Context, e *command.Executor) error {
 			e.Run(ctx, statements)
 			return nil
 		}
-		return p.execute(ctx, s, execution{settings: settings, output: output, run: run, hint: len(t.endpoints) > 1})
+		return p.execute(ctx, s, execution{
+			settings: settings, output: output, run: run, hint: len(t.endpoints) > 1 && p.flags.output == outputText, summary: story,
+		})
 	})
 }
 
@@ -183,7 +186,7 @@ func (p *program) batch(ctx context.Context) error {
 }
 
 func (p *program) runScript(ctx context.Context, s *session, settings command.Settings, batch *script) error {
-	x := execution{settings: settings, output: command.NewText(p.stdout, p.stderr), summary: true}
+	x := execution{settings: settings, output: p.writer(false), summary: true}
 	x.run = func(ctx context.Context, e *command.Executor) error {
 		e.Run(ctx, batch.statements)
 		return nil
@@ -256,24 +259,28 @@ func (p *program) prompt(ctx context.Context, s *session, settings command.Setti
 		if want == "" {
 			want = "yes"
 		}
-		fmt.Fprintf(p.stdout, "%s: this %s. Type %s to do it: ", danger.Command, danger.Effect, want)
+		fmt.Fprintf(p.out, "%s: this %s. Type %s to do it: ", danger.Command, danger.Effect, want)
 		answer, err := input.line(ctx)
 		return err == nil && strings.TrimSpace(answer) == want
 	}
+	output := p.writer(false)
+	if p.flags.output == outputText {
+		output = command.NewText(p.out, p.out) // one column of text, in the order in which it happens
+	}
 	return p.execute(ctx, s, execution{
-		settings: settings, output: command.NewText(p.stdout, p.stdout), ask: ask, stop: cancel,
+		settings: settings, output: output, ask: ask, stop: cancel,
 		run: func(ctx context.Context, e *command.Executor) error {
 			parser := command.NewParser(s.grammar, nil)
 			for {
-				fmt.Fprint(p.stdout, strings.Repeat("  ", parser.Depth())+"synod> ")
+				fmt.Fprint(p.out, strings.Repeat("  ", parser.Depth())+"synod> ")
 				text, err := input.line(ctx)
 				if err != nil {
-					fmt.Fprintln(p.stdout)
+					fmt.Fprintln(p.out)
 					return nil
 				}
 				statements, err := parser.Line(text, command.Position{})
 				if err != nil {
-					fmt.Fprintf(p.stdout, "%v\n", err)
+					fmt.Fprintf(p.out, "%v\n", err)
 					continue
 				}
 				if !e.Run(ctx, statements) {

@@ -125,9 +125,9 @@ func (p *program) measure(ctx context.Context, f *benchFlags, t *target) error {
 	}
 	if f.json {
 		fmt.Fprint(p.stderr, result)
-		fmt.Fprintln(p.stdout, result.JSON())
+		fmt.Fprintln(p.out, result.JSON())
 	} else {
-		fmt.Fprint(p.stdout, result)
+		fmt.Fprint(p.out, result)
 	}
 	if p.code = p.signals.code(command.ExitOK); result.Ops == 0 && p.code == command.ExitOK {
 		p.code = command.ExitFailed

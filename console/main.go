@@ -16,6 +16,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"synod/console/command"
 	"synod/console/earlyterm"
 )
 
@@ -39,12 +40,15 @@ func run(ctx context.Context, args []string, w world) (code int) {
 			code = exitInternal
 		}
 	}()
-	p := &program{world: w}
+	p := &program{world: w, out: &sink{file: w.stdout}}
 	defer p.signals.close()
 	root := p.root()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		return p.complain(err)
+	}
+	if err := p.out.failure(); err != nil && p.code == command.ExitOK {
+		return p.complain(&exitError{command.ExitFailed, err})
 	}
 	return p.code
 }

@@ -31,10 +31,11 @@ func (p *program) root() *cobra.Command {
 		Version:       version(),
 		Args:          noArguments,
 		SilenceErrors: true, SilenceUsage: true,
-		RunE: func(c *cobra.Command, _ []string) error { return p.start(c.Context()) },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return p.checkOutput() },
+		RunE:              func(c *cobra.Command, _ []string) error { return p.start(c.Context()) },
 	}
 	root.SetIn(p.stdin)
-	root.SetOut(p.stdout)
+	root.SetOut(p.out)
 	root.SetErr(p.stderr)
 	root.SetVersionTemplate("{{.Version}}\n")
 	p.addFlags(root)
@@ -76,8 +77,8 @@ func helpCommand(root *cobra.Command, grammar *command.Grammar) *cobra.Command {
 				return found.Help()
 			}
 			if verb, ok := grammar.Verb(args[0]); ok {
-				_, err := fmt.Fprintf(root.OutOrStdout(), "At the prompt and in files:\n\n%s", grammar.HelpVerb(verb.Name))
-				return err
+				fmt.Fprintf(root.OutOrStdout(), "At the prompt and in files:\n\n%s", grammar.HelpVerb(verb.Name))
+				return nil // standard output remembers what goes wrong with it
 			}
 			return &usageError{noArguments(root, args)}
 		},
@@ -110,6 +111,7 @@ func (p *program) addFlags(root *cobra.Command) {
 	set.BoolVar(&f.noColor, "no-color", false, "no colours (as with NO_COLOR)")
 	set.Uint64Var(&f.seed, "seed", 0, "of the random choices (default: drawn, and printed in the summary)")
 	set.StringVar(&f.timeout, "timeout", "", "of each request (default 2s)")
+	set.StringVar(&f.output, "output", outputText, "form of the output: text, json (an object on a line) or csv")
 	set.BoolVar(&f.raw, "raw", false, "no line end behind the value that get prints to a pipe")
 	local := root.Flags()
 	local.StringVarP(&f.file, "file", "f", "", "run the commands of this file; - is standard input")

@@ -31,6 +31,7 @@ type upFlags struct {
 	logs        string
 	daemon      string
 	file        string
+	scenario    string
 	demo        bool
 	headless    bool
 	portsFrom   int
@@ -47,7 +48,7 @@ func (p *program) upCommand() *cobra.Command {
 			"`kill r3` ends a replica's process with SIGKILL, `start r3` starts it again.\n\n" +
 			"Without --data the replicas live in a temporary folder, which is removed after a success and kept otherwise.",
 		Example: "  synod up\n  synod up --data data --headless\n  synod up --demo\n" +
-			"  synod up --random-ports -f batch.synod",
+			"  synod up --random-ports -f batch.synod\n  synod up --random-ports --scenario leader-crash",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return p.up(c.Context(), f) },
 	}
@@ -56,6 +57,7 @@ func (p *program) upCommand() *cobra.Command {
 	set.StringVar(&f.logs, "logs", "", "folder of the logs (default: as configured; with other ports in the data folder)")
 	set.StringVar(&f.daemon, "synodd", "", "the replica's program (default: beside this one, or in PATH)")
 	set.StringVarP(&f.file, "file", "f", "", "run the commands of this file, then stop; - is standard input")
+	set.StringVar(&f.scenario, "scenario", "", "run this shipped scenario, then stop; `synod scenario` lists them")
 	set.BoolVar(&f.demo, "demo", false, "run the batch that comes with the program, then stop")
 	set.BoolVar(&f.headless, "headless", false, "stay until SIGINT or SIGTERM, without a screen")
 	set.IntVar(&f.portsFrom, "ports-from", 0, "replica N serves clients at this port + N, peers at this port + 10 + N")
@@ -68,8 +70,8 @@ func (p *program) up(ctx context.Context, f *upFlags) (err error) {
 	if f.file != "" {
 		p.flags.file = f.file
 	}
-	if f.demo && f.file != "" || f.headless && (f.demo || f.file != "") {
-		return usagef("give only one of --demo, --headless and -f")
+	if exclusive(f.demo, f.headless, f.file != "", f.scenario != "") > 1 {
+		return usagef("give only one of --demo, --scenario, --headless and -f")
 	}
 	if f.portsFrom < 0 || f.portsFrom > portsFromMax {
 		return usagef("--ports-from must be from 1 to %d, not %d", portsFromMax, f.portsFrom)
@@ -129,6 +131,17 @@ func (p *program) up(ctx context.Context, f *upFlags) (err error) {
 	})
 }
 
+// exclusive counts what was asked for.
+func exclusive(asked ...bool) int {
+	count := 0
+	for _, one := range asked {
+		if one {
+			count++
+		}
+	}
+	return count
+}
+
 // upConfig is the configuration file: the one that is named, the one in this folder, or none.
 func (p *program) upConfig() string {
 	if p.flags.config != "" {
@@ -155,6 +168,10 @@ func (p *program) upWork(t *target, f *upFlags) (command.Settings, *script, erro
 		settings.Target, settings.Yes = "random", true
 		statements, err := command.NewParser(grammar, nil).Script(command.DemoName, command.Demo())
 		return settings, &script{name: command.DemoName, statements: statements}, err
+	case f.scenario != "":
+		settings.Target, settings.Yes = "random", true
+		statements, err := command.NewParser(grammar, nil).Words([]string{"scenario", f.scenario})
+		return settings, &script{name: f.scenario, statements: statements}, err
 	case f.file != "" || !interactive:
 		settings.Target = "random"
 		batch, err := p.script(grammar)

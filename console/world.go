@@ -20,6 +20,7 @@ type world struct {
 // program is one run: the world, what the flags say, and the exit code so far.
 type program struct {
 	world
+	out     *sink // standard output
 	flags   flags
 	signals signals
 	code    int
@@ -41,6 +42,7 @@ type flags struct {
 	noColor  bool
 	seed     uint64
 	timeout  string
+	output   string
 }
 
 func (w *world) getenv(name string) string {

@@ -302,8 +302,11 @@ func shown(c *call) string {
 	for _, v := range c.args {
 		words = append(words, Plain(v.text))
 	}
-	if name := c.option("file", ""); name != "" {
-		words = append(words, "file="+Plain(name))
+	for i := range c.verb.Options { // how a fault was meant belongs to it; of requests only where the value came from
+		name := c.verb.Options[i].Name
+		if text := c.option(name, ""); text != "" && (c.verb.Group == Faults && name != "timeout" || name == "file") {
+			words = append(words, name+"="+Plain(text))
+		}
 	}
 	return strings.Join(words, " ")
 }

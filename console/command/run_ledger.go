@@ -207,7 +207,7 @@ func (e *Executor) slot(ctx context.Context, f *frame, c *call) bool {
 		return true
 	}
 	i := &instances[0]
-	e.report(c, []string{"time", "replica", "step", ""}, stepRows(i))
+	e.report(c, []string{"time", "replica", "step", "more"}, stepRows(i))
 	e.report(c, nil, [][]string{{e.fate(i, answers)}})
 	e.looked(f, failed, len(answers))
 	return true

@@ -54,7 +54,7 @@ func (e *Executor) logs(ctx context.Context, f *frame, c *call) bool {
 	var rows [][]string
 	for _, line := range all[max(0, len(all)-limit):] {
 		rows = append(rows, []string{
-			line.Time.UTC().Format("2006-01-02T15:04:05.000Z"), strings.ToUpper(Visible(line.Level)), line.replica, Visible(line.Text),
+			line.Time.UTC().Format("2006-01-02T15:04:05.000Z"), strings.ToUpper(Visible(line.Level)), line.replica, Visible(message(line.Text)),
 		})
 	}
 	if len(rows) == 0 && failed < len(replicas) {
@@ -64,6 +64,18 @@ func (e *Executor) logs(ctx context.Context, f *frame, c *call) bool {
 	}
 	e.looked(f, failed, len(replicas))
 	return true
+}
+
+// message is a line without the time and the level in front of it, which have columns of their own.
+func message(text string) string {
+	for _, name := range []string{"time=", "level="} {
+		if rest, ok := strings.CutPrefix(text, name); ok {
+			if _, rest, ok = strings.Cut(rest, " "); ok {
+				text = rest
+			}
+		}
+	}
+	return text
 }
 
 // wantedLines makes the filter of `logs`.

@@ -130,7 +130,7 @@ func (e *Executor) status(ctx context.Context, f *frame, c *call) bool {
 		})
 	}
 	e.report(c, []string{
-		"replica", "proposer", "acceptor", "learner", "leader", "ballot", "#chosen", "#applied", "uptime", "",
+		"replica", "proposer", "acceptor", "learner", "leader", "ballot", "#chosen", "#applied", "uptime", "remarks",
 	}, rows)
 	if word := standing(answers); len(only) == 0 && len(answers) > 1 && word != "" {
 		e.report(c, nil, [][]string{{word}})
@@ -219,7 +219,7 @@ func (e *Executor) replicas(ctx context.Context, f *frame, c *call) bool {
 			Visible(answer.status.Version),
 		})
 	}
-	e.report(c, []string{"replica", "state", "answered in", "uptime", ""}, rows)
+	e.report(c, []string{"replica", "state", "answered in", "uptime", "version"}, rows)
 	e.looked(f, failed, len(rows))
 	return true
 }
