@@ -6,6 +6,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"synod/console/command"
 	"synod/console/panel"
 	"synod/console/state"
 	"synod/console/theme"
@@ -19,7 +20,9 @@ type faultsPage struct {
 	act  string // the command that was proposed last for the chosen cell; "" if there is none
 }
 
-func newFaultsPage() *faultsPage { return &faultsPage{view: panel.FaultsView{To: 1}} }
+func newFaultsPage() *faultsPage {
+	return &faultsPage{view: panel.FaultsView{To: 1, Scenarios: command.ScenarioNames()}}
+}
 
 func (p *faultsPage) title() (long, short string) { return "Faults", "Faults" }
 
@@ -310,7 +313,7 @@ func (p *faultsPage) draw(c *state.Console, t *theme.Theme, size panel.Size) str
 func (p *faultsPage) seen(c *state.Console) panel.FaultsView {
 	v := p.view
 	v.Pane, v.Alone, v.Locked = p.at, p.alone, lockedBy(c)
-	v.Act, v.Scenarios = p.foreseen(c), scenarioNames()
+	v.Act = p.foreseen(c)
 	return v
 }
 
@@ -350,20 +353,4 @@ func (p *faultsPage) selection(c *state.Console) string {
 		return l.From + " " + l.To
 	}
 	return p.target(c)
-}
-
-// unsaved reminds of faults that were set while this screen was open and last beyond it.
-func (p *faultsPage) unsaved(c *state.Console) string {
-	lasting := c.Episodes.Lasting()
-	if c.ReadOnly || len(lasting) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s: set while this screen was open, and not healed (H heals everything)", strings.Join(lasting, ", "))
-}
-
-// scenarioNames are the shipped scenarios.
-func scenarioNames() []string {
-	return []string{
-		"leader-crash", "minority-partition", "rolling-restart", "flaky-link", "one-way-link", "chained-partition", "role-storm",
-	}
 }

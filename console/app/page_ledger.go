@@ -331,8 +331,8 @@ func (p *ledgerPage) export(c *state.Console, format string) []byte {
 		content, err := json.MarshalIndent(struct {
 			Slots   []state.Instance
 			Ballots []state.Reign
-			Told    []state.LedgerReplica
-		}{list, c.Reigns(), c.Ledger.Replicas}, "", "  ")
+			Told    state.Snapshot // of which the others were made
+		}{list, c.Reigns(), state.Snapshot{At: c.Now, Replicas: c.Replicas, Ledger: c.Ledger}}, "", " ")
 		if err != nil {
 			return []byte(err.Error())
 		}

@@ -54,7 +54,7 @@ func layoutFaults(size Size, replicas int) (faultsLayout, bool) {
 		l.boards += 3
 		l.middle = min(12, size.Height-l.boards-6)
 		l.bottom = size.Height - l.boards - l.middle
-		l.roles, l.quorum = size.Width*48/100, size.Width*52/100
+		l.roles, l.quorum = size.Width*48/100, size.Width/2
 	case size.Width >= faultsBothMin && size.Height >= faultsShortMin:
 		l.boards++
 		l.middle = size.Height - l.boards

@@ -67,7 +67,7 @@ func rolesBoard(c *state.Console, t *theme.Theme, size Size, v *FaultsView) stri
 	if size.Height-frameCells >= len(lines)+3 {
 		lines = append(lines, "",
 			styled(t.Quiet, fit(" c crash  r restart  p pause/resume  i isolate  H heal", inner)),
-			styled(t.Quiet, fit(" Paused keeps its memory, crashed only its disk"+processKeys(c), inner)))
+			styled(t.Quiet, fit(" "+processKeys(c)+"u undo  Enter says more about a cell", inner)))
 	}
 	lines = aroundRow(lines, v.Row, size)
 	return pane{
@@ -87,7 +87,7 @@ func locked(v *FaultsView, otherwise string) string {
 
 func processKeys(c *state.Console) string {
 	if ownProcesses(c) {
-		return "  k kill  s start"
+		return "k kill  s start  "
 	}
 	return ""
 }

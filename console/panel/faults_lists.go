@@ -135,7 +135,7 @@ func activeLines(c *state.Console, t *theme.Theme, faults []state.Injected, inne
 		}
 		return []string{styled(t.Quiet, text)}
 	}
-	what := max(inner-36, 12)
+	what := max(inner-33, 12)
 	lines := []string{styled(t.Quiet, "    "+fit("WHAT", what)+" "+fit("AGE", 7)+fit("ENDS IN", 8)+"BY")}
 	for i := range faults {
 		f := &faults[i]
@@ -153,7 +153,7 @@ func activeLines(c *state.Console, t *theme.Theme, faults []state.Injected, inne
 			age = span(c.Now.Sub(f.Since))
 		}
 		text := fit(command.Visible(f.What), what) + " " + fit(age, 7) + fit(left, 8) +
-			command.Visible(f.Owner)
+			command.Visible(state.Person(f.Owner))
 		look := t.Warning
 		if f.Old {
 			look = t.Old
@@ -241,12 +241,12 @@ func historyLines(c *state.Console, t *theme.Theme, inner int) []string {
 	for i := len(episodes) - 1; i >= 0; i-- {
 		e := &episodes[i]
 		what := command.Visible(e.What)
-		width := max(28, min(inner-70, 40))
+		width := max(28, min(inner-76, 40))
 		if ansi.StringWidth(what) > width {
 			what = ansi.Truncate(what, width, t.Glyphs.Ellipsis)
 		}
 		line := " " + styled(t.Quiet, e.Since.Local().Format(clockFormat)) + "  " + fit(what, width) + " " +
-			fit(command.Visible(e.Owner), 12) + " " + effectText(c, e, t)
+			fit(command.Visible(state.Person(e.Owner)), 14) + " " + effectText(c, e, t)
 		lines = append(lines, line)
 	}
 	return lines

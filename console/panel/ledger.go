@@ -416,7 +416,7 @@ func tookCell(c *state.Console, t *theme.Theme, in *state.Instance, _ int) piece
 
 // elapsed writes a duration from microseconds to hours in few letters.
 func elapsed(d time.Duration) string {
-	if d < 10*time.Second {
+	if d < time.Second {
 		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 	}
 	return span(d)

@@ -65,6 +65,9 @@ func (e Episodes) observe(c *Console) Episodes {
 		}
 	}
 	for _, f := range now {
+		for i := range list { // what changes from now on is of this one, as far as anybody can tell
+			list[i].judged = list[i].judged || f.Since.Sub(list[i].Since) > togetherWithin
+		}
 		list = append(list, e.begin(c, f))
 	}
 	answers := len(c.Quorum().Verdict().Answering)
@@ -112,18 +115,6 @@ func (e *Episodes) judge(c *Console, episode *Episode, answers int) {
 
 // Old tells whether the fault was there before the screen: then nothing is known about its effect.
 func (e *Episode) Old() bool { return e.AnswersBefore == 0 && e.LeaderBefore == "" }
-
-// Lasting names the faults that were set while the screen was open and are still in force. Killed processes are not
-// among them: they end with the program that started them.
-func (e *Episodes) Lasting() []string {
-	var names []string
-	for i := range e.List {
-		if f := &e.List[i]; f.Ended.IsZero() && !f.Old() && f.Owner != killedOwner {
-			names = append(names, f.What)
-		}
-	}
-	return names
-}
 
 // NoLeader tells whether the fault has left the cluster without a leader until now.
 func (e *Episode) NoLeader(c *Console) bool {

@@ -142,8 +142,12 @@ func (c *Console) wordedLinks(same []part) []Injected {
 		}
 	}
 	if text := c.partition(found); text != "" && same[0].Kind == FaultCut && len(order) > 2 {
+		heal := "heal"
+		if replica, alone := strings.CutPrefix(text, "isolate "); alone {
+			heal += " " + replica
+		}
 		return []Injected{{
-			What: text, Heal: "heal", Owner: same[0].Owner, Since: same[0].Since, Until: same[0].Until, Count: len(same),
+			What: text, Heal: heal, Owner: same[0].Owner, Since: same[0].Since, Until: same[0].Until, Count: len(same),
 		}}
 	}
 	var list []Injected
@@ -160,7 +164,11 @@ func (c *Console) wordedLinks(same []part) []Injected {
 		} else {
 			what += " oneway=yes"
 		}
-		list = append(list, inject(p, count[way], what, c.idAt(way.from)+" "+c.idAt(way.to)))
+		target := c.idAt(way.from) + " " + c.idAt(way.to)
+		if count[way] == 1 && !both || len(same) == 1 { // the link may have other faults, too
+			target = fmt.Sprintf("%s#%d", p.replica, p.ID)
+		}
+		list = append(list, inject(p, count[way], what, target))
 	}
 	return list
 }

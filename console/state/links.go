@@ -1,6 +1,8 @@
 package state
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"synod/console/quorum"
@@ -160,9 +162,25 @@ func (c *Console) silence(replica int) string {
 	return ""
 }
 
+// because puts the cause of a state behind it, as short as it still says who.
 func because(cause string) string {
+	for _, known := range []string{"crash ", "pause "} {
+		cause = strings.TrimPrefix(cause, known)
+	}
 	if cause == "" {
 		return ""
 	}
-	return " (" + cause + ")"
+	return " (" + Person(cause) + ")"
+}
+
+// Person leaves the port out of "ann@127.0.0.1:41822": it is another one for every order.
+func Person(owner string) string {
+	at := strings.LastIndexByte(owner, ':')
+	if !strings.Contains(owner, "@") || at < 0 {
+		return owner
+	}
+	if _, err := strconv.ParseUint(owner[at+1:], 10, 16); err != nil {
+		return owner
+	}
+	return owner[:at]
 }

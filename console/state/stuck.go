@@ -38,17 +38,17 @@ func (c *Console) explainApplied(in *Instance) Verdict {
 	if in.Took > 0 {
 		took = fmt.Sprintf(", %.1f ms after it was proposed", float64(in.Took)/float64(time.Millisecond))
 	}
-	var lagging []string
+	var lagging grouped
 	for i := range c.Replicas {
 		if in.Marks[i] != MarkApplied {
-			lagging = append(lagging, c.whyNotApplied(i, in.Slot))
+			lagging.add(c.whyNotApplied(i, in.Slot), c.Replicas[i].ID)
 		}
 	}
 	chosen := "It was chosen" + under(in.Ballot) + took
 	if len(lagging) == 0 {
-		return Verdict{Sentence: chosen + " and is applied everywhere."}
+		return Verdict{Sentence: chosen + ", and is applied everywhere."}
 	}
-	return Verdict{Sentence: chosen + ". Not applied at " + strings.Join(lagging, "; ") + "."}
+	return Verdict{Sentence: chosen + ". Not applied at " + lagging.String() + "."}
 }
 
 func under(ballot string) string {
@@ -58,19 +58,46 @@ func under(ballot string) string {
 	return " under " + ballot
 }
 
-// whyNotApplied names a replica and why it has not applied a slot that is chosen.
+// grouped collects replicas by what is to be said about them, in the order in which it is said first.
+type grouped []group
+
+type group struct {
+	reason   string
+	replicas []string
+}
+
+func (g *grouped) add(reason, replica string) {
+	for i := range *g {
+		if (*g)[i].reason == reason {
+			(*g)[i].replicas = append((*g)[i].replicas, replica)
+			return
+		}
+	}
+	*g = append(*g, group{reason, []string{replica}})
+}
+
+// String gives "r2 r3: the acceptor is paused; r5: its process was killed".
+func (g *grouped) String() string {
+	var texts []string
+	for _, one := range *g {
+		texts = append(texts, strings.Join(one.replicas, " ")+": "+one.reason)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// whyNotApplied says why a replica has not applied a slot that is chosen.
 func (c *Console) whyNotApplied(replica int, slot uint64) string {
 	o := &c.Replicas[replica]
 	learner, known := o.Role("learner")
 	switch {
 	case c.gone(o) || !o.Fresh(c.Now):
-		return o.ID + ": " + c.silence(replica)
+		return c.silence(replica)
 	case known && (learner.State == "down" || learner.State == "paused"):
-		return o.ID + ": its learner is " + word(learner.State) + because(learner.Cause)
+		return "its learner is " + word(learner.State) + because(learner.Cause)
 	case o.Status.Applied+1 < slot:
-		return fmt.Sprintf("%s: it is at %d and catches up", o.ID, o.Status.Applied)
+		return fmt.Sprintf("it is at %d and catches up", o.Status.Applied)
 	}
-	return o.ID + ": it comes next"
+	return "it comes next"
 }
 
 func word(state string) string {
@@ -119,13 +146,13 @@ func (c *Console) explainUnseen(slot uint64) Verdict {
 func (c *Console) explainOpen(in *Instance) Verdict {
 	age, known := c.Age(in)
 	verdict := Verdict{Stuck: !known || age >= stuckAfter}
-	var reasons []string
+	var missing grouped
 	possible := in.Votes
 	for i := range c.Replicas {
 		if in.Voted[i] {
 			continue
 		}
-		reasons = append(reasons, c.Replicas[i].ID+": "+c.whyNoVote(in, i))
+		missing.add(c.whyNoVote(in, i), c.Replicas[i].ID)
 		if c.canVote(i) {
 			possible++
 		} else if verdict.Remedy == "" {
@@ -134,17 +161,17 @@ func (c *Console) explainOpen(in *Instance) Verdict {
 	}
 	leader, _ := c.Leader()
 	have := fmt.Sprintf("%d of %d votes", in.Votes, in.Needed)
-	missing := "Missing: " + strings.Join(reasons, "; ") + "."
+	votes := "Missing: " + missing.String() + "."
 	switch {
 	case !verdict.Stuck:
-		verdict.Sentence, verdict.Remedy = fmt.Sprintf("On its way: it has %s after %s. %s", have, brief(age), missing), ""
+		verdict.Sentence, verdict.Remedy = fmt.Sprintf("On its way: it has %s after %s. %s", have, brief(age), votes), ""
 	case leader == "":
 		verdict.Sentence = fmt.Sprintf("NOT CHOSEN: it has %s and no majority names a leader, so nobody asks for more. %s",
-			have, missing)
+			have, votes)
 	case possible < in.Needed:
-		verdict.Sentence = fmt.Sprintf("NOT CHOSEN: it has %s and at most %d can vote now. %s", have, possible, missing)
+		verdict.Sentence = fmt.Sprintf("NOT CHOSEN: it has %s and at most %d can vote now. %s", have, possible, votes)
 	default:
-		verdict.Sentence = fmt.Sprintf("NOT CHOSEN: it has %s; %d could vote. %s", have, possible, missing)
+		verdict.Sentence = fmt.Sprintf("NOT CHOSEN: it has %s; %d could vote. %s", have, possible, votes)
 	}
 	return verdict
 }
