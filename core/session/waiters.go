@@ -49,6 +49,7 @@ type Waiters[H any] struct {
 	wheel   wheel[H]
 	count   int
 	bytes   int
+	prompt  uint64 // commands that were applied before they were sent again
 	// spare waiters and tickets, linked by their next fields.
 	spareWaiters *waiter[H]
 	spareTickets *ticket[H]
@@ -96,6 +97,10 @@ func (w *Waiters[H]) Len() int { return w.count }
 // Bytes is the size of the commands under way.
 func (w *Waiters[H]) Bytes() int { return w.bytes }
 
+// Prompt counts the commands that were applied before they were sent again. While
+// it grows, what is sent gets there.
+func (w *Waiters[H]) Prompt() uint64 { return w.prompt }
+
 // Register adds a request. If its command is under way already it joins: the
 // caller then sends nothing, and both get the answer. Errors are ErrOverloaded and
 // ErrConflict; nothing is registered then.
@@ -134,6 +139,9 @@ func (w *Waiters[H]) Applied(r Result, handles []H) []H {
 	known := w.byKey[r.Key()]
 	if known == nil || r.Digest != 0 && known.digest != 0 && r.Digest != known.digest {
 		return handles
+	}
+	if known.level == 0 {
+		w.prompt++
 	}
 	for t := known.tickets; t != nil; {
 		next := t.sibling

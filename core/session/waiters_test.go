@@ -71,6 +71,15 @@ func TestWaitersAnswerRetryAndExpire(t *testing.T) {
 	if w.Len() != 0 || w.Bytes() != 0 {
 		t.Errorf("%d requests, %d bytes are left", w.Len(), w.Bytes())
 	}
+	if w.Prompt() != 0 {
+		t.Errorf("%d commands were applied before they were sent again, all were sent again", w.Prompt())
+	}
+	if _, err := w.Register(3000, request(4, 4, 5000)); err != nil {
+		t.Fatal(err)
+	}
+	if w.Applied(result(first, 4, session.OK), nil); w.Prompt() != 1 {
+		t.Errorf("%d commands were applied before they were sent again, want one", w.Prompt())
+	}
 }
 
 func TestWaitersAreBounded(t *testing.T) {

@@ -4,7 +4,8 @@
 // sequence and handed to the own replica's proposer; when the learner here has
 // applied it, whoever waits under that name is answered. The gateway repeats it
 // until then, always as the same command, because nobody else keeps it: a batch
-// may die with the leader it was forwarded to. A read is handed to the learner,
+// may die with the leader it was forwarded to. While nothing gets to the leader the
+// first time, repetitions also go to another replica, which passes them on. A read is handed to the learner,
 // which says when the store here is fresh enough, and is then answered from it.
 //
 // All frames that arrive together are handled together: one lock, one Propose,

@@ -115,6 +115,7 @@ type Gateway struct {
 	handles  []handle // reused by whoever holds mu
 	retries  [][]byte // reused by the clock, under mu
 	own      ownSession
+	direct   directness
 	waiting  map[uint64]*readBatch // reads that the learner has, by their ID
 	readID   uint64
 	readsNow int // single reads in waiting
@@ -243,6 +244,7 @@ func (g *Gateway) repeat(all bool) {
 		g.waiters.RetryAll(now)
 	}
 	g.openOwnLocked(now)
+	lost := g.direct.lost(g.waiters.Prompt(), now)
 	for {
 		g.retries = g.waiters.Retry(now, retryCommandsMax, g.retries[:0])
 		if len(g.retries) == 0 {
@@ -250,7 +252,46 @@ func (g *Gateway) repeat(all bool) {
 		}
 		g.options.Counters.Retries.Add(uint64(len(g.retries)))
 		// The proposer keeps the list, the waiters want theirs back.
-		g.propose(append([][]byte(nil), g.retries...))
+		commands := append([][]byte(nil), g.retries...)
+		g.propose(commands)
+		if lost && !all {
+			g.detourLocked(commands)
+			lost = false // one batch a step: others may be slow, not deaf
+		}
+	}
+}
+
+// directness tells whether commands get to the leader the first time they are sent.
+type directness struct {
+	prompt uint64 // commands that did, when last looked
+	at     int64  // when that last grew, in milliseconds
+	turn   int    // of the detours
+}
+
+// lost reports whether none did for as long as commands wait for their repetition.
+func (d *directness) lost(prompt uint64, now int64) bool {
+	if prompt != d.prompt {
+		d.prompt, d.at = prompt, now
+	}
+	return now-d.at >= retryMillis
+}
+
+// detourLocked sends commands to another replica, each time the next one, which
+// passes them on if it hears a leader: a link may be cut in the one direction that
+// heartbeats do not take, and then the leader is well and everything sent to it is
+// lost.
+func (g *Gateway) detourLocked(commands [][]byte) {
+	self, leader := g.options.Identity.Replica, g.options.Replica.Leader()
+	if leader == self {
+		return
+	}
+	for range g.options.Identity.Replicas {
+		g.direct.turn++
+		other := paxos.ReplicaID(g.direct.turn%g.options.Identity.Replicas + 1)
+		if other != self && other != leader {
+			g.forward(other, commands)
+			return
+		}
 	}
 }
 
@@ -264,12 +305,16 @@ func (g *Gateway) propose(commands [][]byte) {
 		}
 	}
 	leader := g.options.Replica.Leader()
-	if leader == paxos.Everyone || leader == g.options.Identity.Replica {
-		return
+	if leader != paxos.Everyone && leader != g.options.Identity.Replica {
+		g.forward(leader, commands)
 	}
+}
+
+// forward sends commands to the proposer of another replica.
+func (g *Gateway) forward(to paxos.ReplicaID, commands [][]byte) {
 	for _, m := range paxos.CutForward(commands, false) {
 		e := g.envelope(paxos.RoleProposer, m)
-		e.To.Replica = leader
+		e.To.Replica = to
 		g.options.Replica.Forward(e)
 	}
 }

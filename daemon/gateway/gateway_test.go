@@ -279,6 +279,56 @@ func TestAnUpdateIsRepeatedUntilItIsApplied(t *testing.T) {
 	})
 }
 
+// TestWhatTheLeaderDoesNotGetTakesAnotherWay, but only while nothing reaches it.
+func TestWhatTheLeaderDoesNotGetTakesAnotherWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Limits{})
+		s := b.open()
+		b.replica.mu.Lock()
+		b.replica.leader = 2
+		b.replica.mu.Unlock()
+		put := func(request uint64) {
+			command := kv.AppendPut(nil, kv.Update{Session: s, Sequence: request, Low: 1}, []byte("k"), []byte("v"))
+			b.write(protocol.AppendUpdate(nil, header(request, time.Minute), command))
+		}
+		forwards := func() []paxos.Envelope {
+			b.replica.mu.Lock()
+			defer b.replica.mu.Unlock()
+			all := b.replica.forwards
+			b.replica.forwards = nil
+			return all
+		}
+		put(1)
+		b.pass(300 * time.Millisecond)
+		put(2) // is applied at once: the leader gets what is sent
+		b.apply(b.replica.take()[1]...)
+		b.wantUpdated(2)
+		b.pass(300 * time.Millisecond)
+		if repeated := b.replica.take(); len(repeated) != 1 || len(forwards()) != 0 {
+			t.Fatalf("%d repetitions, or another way was taken though one update got through", len(repeated))
+		}
+		b.pass(time.Second) // the next repetition; nothing got through meanwhile
+		all := forwards()
+		if repeated := b.replica.take(); len(repeated) != 1 || len(all) != 1 {
+			t.Fatalf("%d repetitions, %d of them another way, want one each", len(repeated), len(all))
+		}
+		m, ok := all[0].Message.(*paxos.Forward)
+		if !ok || all[0].To.Replica != 3 || all[0].To.Roles != paxos.RoleProposer || m.Relayed || len(m.Commands) != 1 {
+			t.Errorf("another way: %+v", all[0])
+		}
+		b.apply(m.Commands...)
+		b.wantUpdated(1)
+		put(3)
+		b.replica.mu.Lock()
+		b.replica.leader = 1 // this one
+		b.replica.mu.Unlock()
+		b.pass(2 * time.Second)
+		if len(forwards()) != 0 {
+			t.Error("the leader itself sends its commands away")
+		}
+	})
+}
+
 func TestARequestIsAnsweredBeforeItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Limits{})
