@@ -230,6 +230,9 @@ func (l *Logs) compareClocks(
 			offset, accuracy = answer.Now.Sub(asked.Add(took/2)), half
 		}
 	}
+	if offset.Abs() <= accuracy {
+		offset = 0 // not to be told from the same clock, which it is on one machine
+	}
 	if accuracy > 0 { // a replica that does not tell its time keeps an unknown offset
 		source.change(func() { source.ring.Correct(offset, accuracy) })
 	}

@@ -76,10 +76,13 @@ func logTime(t *theme.Theme, row *state.LogRow) string {
 	if source.Accuracy == 0 {
 		return own + styled(t.Quiet, "  its clock has not been compared with ours")
 	}
-	if source.Offset == 0 {
-		return own
-	}
 	milliseconds := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
+	switch {
+	case source.Offset == 0 && source.Accuracy < time.Microsecond:
+		return own // our own clock
+	case source.Offset == 0:
+		return own + styled(t.Quiet, "  its clock is ours, ± "+milliseconds(source.Accuracy))
+	}
 	side := "ahead of"
 	if source.Offset < 0 {
 		side = "behind"

@@ -135,8 +135,13 @@ func (f *LogFilter) Passes(line *LogLine) bool {
 	if line.Level < f.Level {
 		return false
 	}
+	return f.Matches(line.Text)
+}
+
+// Matches tells whether all terms are true of a text.
+func (f *LogFilter) Matches(text string) bool {
 	for i := range f.terms {
-		if term := &f.terms[i]; term.matches(line.Text) == term.invert {
+		if term := &f.terms[i]; term.matches(text) == term.invert {
 			return false
 		}
 	}
