@@ -21,7 +21,8 @@ func TestLinksAreBrokenAndMendedByAnOperator(t *testing.T) {
 	c := newCluster(t, 3)
 	o, ctx := c.operator(0), context.Background()
 	done := must[*protocol.Done](t)(o.Link(ctx, protocol.LinkControl{
-		Direction: protocol.DirectionBoth, LossPermille: 100, DelayMicros: 1500, JitterMicros: 500, ForMillis: 60_000, Owner: "op",
+		Direction: protocol.DirectionBoth, LossPermille: 100, DelayMicros: 1500, JitterMicros: 500, ForMillis: 60_000,
+		Owner: "op",
 	}))
 	want := "delay r1<>r2 1.5ms jitter 500µs loss 10%, delay r1<>r3 1.5ms jitter 500µs loss 10%"
 	if done.Text != want || len(done.Faults) != 2 {
@@ -52,8 +53,8 @@ func TestLinksAreBrokenAndMendedByAnOperator(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := must[*protocol.Done](t)(o.Clear(ctx, protocol.FaultClear{All: true, Owner: "op"}))
-	if s := c.running[0].daemon.Status(); !strings.HasSuffix(all.Text, "fault 1, fault 2, fault 4, fault 5, fault 6, chaos") ||
-		len(s.Faults) != 0 || s.Chaos {
+	s := c.running[0].daemon.Status()
+	if !strings.HasSuffix(all.Text, "fault 1, fault 2, fault 4, fault 5, fault 6, chaos") || len(s.Faults) != 0 || s.Chaos {
 		t.Errorf("%q, left %+v, chaos %v", all.Text, s.Faults, s.Chaos)
 	}
 	put := must[client.Info](t)(c.client().Put(ctx, []byte("k"), []byte("v"), client.At("r1")))

@@ -18,8 +18,8 @@ func changed(c *Cluster, id string) int {
 	return strings.Count(text, "msg=following") + strings.Count(text, "msg=leading")
 }
 
-// changesMax is how often the leader may change while a fault lasts that is no reason for a change. A starved machine may
-// be one; a cluster that cannot settle changes more than once a second.
+// changesMax is how often the leader may change while a fault lasts that is no reason for a change. A starved machine
+// may be one; a cluster that cannot settle changes more than once a second.
 const changesMax = 2
 
 // steady wants the leader that a majority has heard all the time to lead still.
@@ -101,7 +101,8 @@ func TestOneWayCuts(t *testing.T) {
 	end := load.Now()
 	steady(t, c, leader, before)
 	h := mended(t, c, load, 2)
-	t.Logf("longest time without an update while links were cut one way: %v", h.LongestGap(begin, end).Round(time.Millisecond))
+	t.Logf("longest time without an update while links were cut one way: %v",
+		h.LongestGap(begin, end).Round(time.Millisecond))
 }
 
 // gapPartedMax is the longest time without an acknowledged update after the leader was cut off: as after its death, but
