@@ -22,7 +22,8 @@ type loadPage struct {
 	panes
 	profile workload.Profile
 	field   int
-	back    int // seconds that the charts are behind
+	back    int  // seconds that the charts are behind
+	used    bool // the form was touched since the start
 	running bool
 	known   bool
 }
@@ -37,11 +38,11 @@ func (p *loadPage) paneNames() []string {
 
 func (p *loadPage) bindings() []binding {
 	change := func(by int) func(*Model) tea.Cmd {
-		return func(*Model) tea.Cmd { p.change(by); return nil }
+		return func(*Model) tea.Cmd { p.change(by); p.used = true; return nil }
 	}
 	move := func(by int) func(*Model) tea.Cmd {
 		return func(*Model) tea.Cmd {
-			p.field = min(max(p.field+by, 0), len(loadFields)-1)
+			p.field, p.used = min(max(p.field+by, 0), len(loadFields)-1), true
 			return nil
 		}
 	}
@@ -65,7 +66,7 @@ func (p *loadPage) observe(c *state.Console) {
 }
 
 func (p *loadPage) draw(c *state.Console, t *theme.Theme, size panel.Size) string {
-	view := panel.LoadView{Field: p.field, Back: p.back, Pane: p.at, Alone: p.alone}
+	view := panel.LoadView{Field: p.field, Used: p.used, Back: p.back, Pane: p.at, Alone: p.alone}
 	for _, field := range loadFields {
 		view.Fields = append(view.Fields, panel.LoadField{Name: field.name, Value: field.show(&p.profile)})
 	}
@@ -89,6 +90,7 @@ func (p *loadPage) startOrStop(m *Model) tea.Cmd {
 	if p.running {
 		return m.command("load stop")
 	}
+	p.used = false
 	return m.command(strings.TrimSpace("load start " + p.profile.Name + " " + p.options(false)))
 }
 

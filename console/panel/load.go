@@ -21,6 +21,7 @@ type LoadField struct{ Name, Value string }
 type LoadView struct {
 	Fields []LoadField
 	Field  int  // the chosen one
+	Used   bool // the form was touched since the start
 	Back   int  // seconds that the charts are behind the newest
 	Pane   int  // that has the keys: workload, charts, operations, verdict
 	Alone  bool // it alone is seen
@@ -51,7 +52,7 @@ func Load(c *state.Console, t *theme.Theme, size Size, v LoadView) string {
 		operations, verdicts := 6, loadVerdictRows
 		charts := size.Height - operations - verdicts
 		first := LoadPaneCharts
-		if v.Pane == LoadPaneForm {
+		if v.Pane == LoadPaneForm && (v.Used || !c.Load.Progress.Running) {
 			first = LoadPaneForm
 		}
 		return strings.Join([]string{
@@ -194,8 +195,8 @@ func shortMillis(d time.Duration) string {
 
 func loadOperations(c *state.Console, t *theme.Theme, inner Size) []string {
 	p := &c.Load.Progress
-	head := fmt.Sprintf("%-4s%9s%9s%8s%8s", "op", "sent", "ok", "failed", "unknown")
-	wide := inner.Width >= 56
+	head := fmt.Sprintf("%-4s%9s%9s%7s%8s", "op", "sent", "ok", "failed", "unknown")
+	wide := inner.Width >= 58
 	latency := func(o *workload.Operation) string {
 		text := fmt.Sprintf("%7s%7s", shortMillis(o.P50), shortMillis(o.P99))
 		if wide {
@@ -214,7 +215,7 @@ func loadOperations(c *state.Console, t *theme.Theme, inner Size) []string {
 		if o.Kind == "" {
 			o.Kind = [...]verdict.Kind{verdict.Put, verdict.Get, verdict.Delete}[i]
 		}
-		text := fmt.Sprintf("%-4s%9s%9s%8s%8s", o.Kind, grouped(uint64(o.Sent)), grouped(uint64(o.OK)), grouped(uint64(o.Failed)),
+		text := fmt.Sprintf("%-4s%9s%9s%7s%8s", o.Kind, grouped(uint64(o.Sent)), grouped(uint64(o.OK)), grouped(uint64(o.Failed)),
 			grouped(uint64(o.Unknown)))
 		lines = append(lines, text+latency(o))
 	}
@@ -258,8 +259,10 @@ func loadVerdict(c *state.Console, t *theme.Theme, inner Size) []string {
 			grouped(verdict.WaitingMax)),
 	}
 	if v.Failing != nil {
-		for line := range strings.Lines(v.Failing.String()) {
-			lines = append(lines, t.Bad.Render(command.Visible(strings.TrimRight(line, "\n"))))
+		lines = append(lines, t.Bad.Render("no order explains "+command.Visible(v.Failing.Key)+" (before: "+
+			command.Visible(v.Failing.From)+")"))
+		for i := range v.Failing.Shortest {
+			lines = append(lines, t.Bad.Render("  "+loadStep(&v.Failing.Shortest[i])))
 		}
 		return lines
 	}
@@ -272,6 +275,23 @@ func loadVerdict(c *state.Console, t *theme.Theme, inner Size) []string {
 		lines = append(lines, "history   "+command.Visible(p.History))
 	}
 	return lines
+}
+
+// loadStep is one operation of a failing history, as short as it can be said.
+func loadStep(o *verdict.Operation) string {
+	what := string(o.Kind)
+	switch {
+	case o.Kind == verdict.Put:
+		what += " " + o.Value
+	case o.Kind == verdict.Get && o.Found:
+		what += " = " + o.Value
+	case o.Kind == verdict.Get:
+		what += " = none"
+	}
+	if o.Revision > 0 {
+		what += fmt.Sprintf(" rev %d", o.Revision)
+	}
+	return fmt.Sprintf("%.3f–%.3f s  %s  %s c%d", o.Call.Seconds(), o.Return.Seconds(), command.Visible(what), o.Replica, o.Client)
 }
 
 // loadFailing is a violation on one line.
