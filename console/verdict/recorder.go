@@ -313,5 +313,6 @@ func (r *Recorder) Finish(ctx context.Context) (Verdict, error) {
 	if r.verdict.Word == OKSoFar {
 		r.verdict.Word = OK
 	}
+	r.verdict.Keys = len(r.keys)
 	return r.verdict, err
 }

@@ -318,7 +318,7 @@ func TestNothingIsDropped(t *testing.T) {
 	}
 	go r.Judge()
 	v, err := r.Finish(t.Context())
-	if err != nil || v.Word != OK || v.Checked != WaitingMax || v.Waiting != 0 {
+	if err != nil || v.Word != OK || v.Checked != WaitingMax || v.Waiting != 0 || v.Keys != 1000 {
 		t.Errorf("%s, error %v", v.String(), err)
 	}
 }

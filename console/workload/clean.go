@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"synod/console/verdict"
 )
@@ -31,8 +32,7 @@ func (e *Engine) clean() error {
 		e.options.Go(func() {
 			defer workers.Done()
 			for at := next.Add(1) - 1; at < int64(len(keys)) && ctx.Err() == nil; at = next.Add(1) - 1 {
-				request := Request{Kind: verdict.Delete, Key: []byte(keys[at]), Target: "auto", Client: int(at)}
-				if e.options.Store.Do(ctx, request).Outcome == verdict.Done {
+				if e.delete(ctx, keys[at], int(at)) {
 					deleted.Add(1)
 				}
 			}
@@ -43,4 +43,24 @@ func (e *Engine) clean() error {
 		return fmt.Errorf("%d of %d keys below %s were not deleted", left, len(keys), e.options.Prefix)
 	}
 	return nil
+}
+
+// cleanPause is the time between two tries to delete a key: a leader may be missing for a while.
+const cleanPause = 100 * time.Millisecond
+
+// delete tries until it is done or ctx ends.
+func (e *Engine) delete(ctx context.Context, key string, client int) bool {
+	for {
+		answer := e.options.Store.Do(ctx, Request{Kind: verdict.Delete, Key: []byte(key), Target: "auto", Client: client})
+		if answer.Outcome == verdict.Done {
+			return true
+		}
+		timer := time.NewTimer(cleanPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+	}
 }
