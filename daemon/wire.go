@@ -189,6 +189,7 @@ func (s *settings) acceptorOptions() agent.AcceptorOptions {
 // openAcceptor replays the acceptor's log.
 func (d *daemon) openAcceptor() (host.Agent, error) {
 	options := d.acceptorOptions()
+	options.Tap = d.trace.Arrived
 	options.AroundSync = func(sync func() error) error {
 		begin := time.Now()
 		err := sync()

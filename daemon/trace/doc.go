@@ -7,6 +7,7 @@
 // when somebody asks.
 //
 //	r := trace.New(trace.Options{Replicas: 5, Tick: 10 * time.Millisecond})
+//	agent.Options{Tap: r.Arrived}               // what the acceptor is about to do
 //	host.Options{Delivered: r.Delivered, ...}   // what proposer and acceptor did
 //	r.Applied(entries, chosen, applied)         // what the learner's state machine did
 //	r.Tell(role, events, now)                   // what roles tell

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"time"
 
+	"synod/core/agent"
 	"synod/core/paxos"
 	"synod/daemon/host"
 	"synod/daemon/monitor"
@@ -19,8 +20,8 @@ type Options struct {
 	Rounds *monitor.Rounds
 }
 
-// Recorder remembers. Delivered, Applied and Tell are called by the goroutine of
-// the role that they are about, everything else by any.
+// Recorder remembers. Arrived, Delivered, Applied and Tell are called by the goroutine
+// of the role that they are about, everything else by any.
 type Recorder struct {
 	options  Options
 	majority int
@@ -28,6 +29,9 @@ type Recorder struct {
 	acceptor *ring
 	learner  *ring
 	ballots  ballots
+	// looked is what the values of the Accepts of this Deliver hold, in their order.
+	// It is the acceptor's.
+	looked []content
 }
 
 // New makes a recorder that has seen nothing. It holds some 8 MiB, most of it in
@@ -42,13 +46,27 @@ func New(options Options) *Recorder {
 	}
 }
 
+// Arrived is for the Tap of the acceptor's agent. It looks at the values while they
+// are fresh, before they are written and synced; afterwards it would cost several
+// times as much to get them into the processor's caches again. Delivered relies on it.
+func (r *Recorder) Arrived(in *agent.Input, _ *paxos.Output) {
+	r.looked = r.looked[:0]
+	for i := range in.Envelopes {
+		if m, ok := in.Envelopes[i].Message.(*paxos.Accept); ok {
+			r.looked = append(r.looked, content{})
+			r.looked[len(r.looked)-1].look(m.Value)
+		}
+	}
+}
+
 // Delivered is for host.Options.
 func (r *Recorder) Delivered(role paxos.Roles, d *host.Delivery) {
 	switch role {
 	case paxos.RoleProposer:
 		r.delivered(r.proposer, d, r.heard, r.sent)
 	case paxos.RoleAcceptor:
-		r.delivered(r.acceptor, d, func(_ *ring, e *paxos.Envelope, at time.Time) { r.judged(e, at, d) }, nil)
+		j := judge{recorder: r, delivery: d}
+		r.delivered(r.acceptor, d, j.judged, nil)
 		r.countVotes(d)
 	}
 }
@@ -110,7 +128,7 @@ func (r *Recorder) heard(ring *ring, e *paxos.Envelope, at time.Time) {
 			if bits.OnesCount8(uint8(k.voters)) == r.majority {
 				r.options.Rounds.Chosen.Add(at, time.Duration(micros(at)-k.begun)*time.Microsecond)
 			}
-			ring.addLocked(k, m.Ballot, step{what: voted, from: from, at: micros(at)})
+			ring.appendLocked(k, m.Ballot, step{what: voted, from: from, at: micros(at)})
 		}
 	}
 }
@@ -134,13 +152,23 @@ func (r *Recorder) sent(ring *ring, e *paxos.Envelope, at time.Time) {
 	ring.addLocked(k, m.Ballot, step{what: proposed, at: micros(at)})
 }
 
+// judge goes through the Accepts of one Deliver of the acceptor.
+type judge struct {
+	recorder *Recorder
+	delivery *host.Delivery
+	next     int // Accept, in recorder.looked
+}
+
 // judged notes what the acceptor made of an Accept: the answer that has left says
 // it. No answer, as on a full disk, is none.
-func (r *Recorder) judged(e *paxos.Envelope, arrived time.Time, d *host.Delivery) {
+func (j *judge) judged(ring *ring, e *paxos.Envelope, arrived time.Time) {
 	m, ok := e.Message.(*paxos.Accept)
 	if !ok {
 		return
 	}
+	value := &j.recorder.looked[j.next]
+	j.next++
+	d := j.delivery
 	s := step{at: micros(d.Done), took: elapsed(arrived, d.Done)}
 	switch {
 	case voteFor(d.Messages, m):
@@ -150,14 +178,14 @@ func (r *Recorder) judged(e *paxos.Envelope, arrived time.Time, d *host.Delivery
 	default:
 		return
 	}
-	k := r.acceptor.atLocked(m.Slot)
+	k := ring.atLocked(m.Slot)
 	if k == nil {
 		return
 	}
 	if s.what == accepted || !k.value.seen {
-		k.value.look(m.Value)
+		k.value = *value
 	}
-	r.acceptor.addLocked(k, m.Ballot, s)
+	ring.addLocked(k, m.Ballot, s)
 }
 
 // voteFor reports whether one of the messages is the vote for an Accept.

@@ -98,25 +98,30 @@ func (r *ring) atLocked(s paxos.Slot) *record {
 	return found
 }
 
-// addLocked adds a step to a record, in the ballot that the step names. When there
-// is no room the oldest step goes.
+// addLocked adds a step to a record, or counts it if it has happened before.
 func (r *ring) addLocked(to *record, b paxos.Ballot, s step) {
+	steps := r.stepsLocked(to)
+	for i := range steps {
+		if k := &steps[i]; k.what == s.what && k.from == s.from && k.round == b.Round && k.owner == b.Replica {
+			k.times += min(1, 255-k.times)
+			if s.what != accepted {
+				k.at, k.took = s.at, s.took
+			}
+			return
+		}
+	}
+	r.appendLocked(to, b, s)
+}
+
+// appendLocked adds a step that has not happened before. When there is no room the
+// oldest step goes.
+func (r *ring) appendLocked(to *record, b paxos.Ballot, s step) {
 	s.round, s.owner, s.times = b.Round, b.Replica, 1
 	if to.ballot.Less(b) {
 		to.ballot = b
 	}
-	steps := r.stepsLocked(to)
-	for i := range steps {
-		if k := &steps[i]; k.what == s.what && k.from == s.from && k.round == s.round && k.owner == s.owner {
-			s.times += min(k.times, 254)
-			if s.what == accepted {
-				s.at, s.took = k.at, k.took
-			}
-			*k = s
-			return
-		}
-	}
 	if int(to.steps) == r.perSlot {
+		steps := r.stepsLocked(to)
 		copy(steps, steps[1:])
 		steps[len(steps)-1] = s
 		return

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"synod/core/agent"
 	"synod/core/kv"
 	"synod/core/paxos"
 	"synod/core/session"
@@ -63,6 +64,9 @@ func (w *world) deliver(role paxos.Roles, in []paxos.Envelope, micros int, out .
 	d := host.Delivery{Envelopes: in, Messages: out}
 	if len(in) > 0 {
 		d.Arrivals = []host.Arrival{{At: w.now}}
+	}
+	if role == paxos.RoleAcceptor {
+		w.Arrived(&agent.Input{Envelopes: in}, nil)
 	}
 	w.sleep(micros)
 	d.Done = w.now
@@ -319,6 +323,7 @@ type work struct {
 	accept  paxos.Accept
 	vote    paxos.Accepted
 	entries [1]paxos.Entry
+	in      agent.Input
 	out     host.Delivery
 	disk    host.Delivery
 	votes   [5]host.Delivery
@@ -345,6 +350,8 @@ func (k *work) slot(r *Recorder) {
 	s := k.accept.Slot
 	k.vote.First, k.vote.Last, k.entries[0].Slot = s, s, s
 	r.Delivered(paxos.RoleProposer, &k.out)
+	k.in.Envelopes = k.disk.Envelopes
+	r.Arrived(&k.in, nil)
 	r.Delivered(paxos.RoleAcceptor, &k.disk)
 	for i := range k.votes {
 		r.Delivered(paxos.RoleProposer, &k.votes[i])
