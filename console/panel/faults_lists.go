@@ -268,7 +268,7 @@ func effectText(c *state.Console, e *state.Episode, t *theme.Theme) string {
 		}
 	}
 	if !e.Ended.IsZero() {
-		words = append(words, "ended "+e.Ended.Local().Format(clockFormat))
+		words = append(words, "lasted "+span(e.Ended.Sub(e.Since)))
 	}
 	return strings.Join(words, "  ")
 }

@@ -161,9 +161,9 @@ func momentLine(m *state.Moment, t *theme.Theme, began time.Time, inner int) str
 	case protocol.StepVoted:
 		look = t.Quiet
 	}
-	when := fit("", 12)
+	when := fit("", 13)
 	if !m.At.IsZero() {
-		when = right(fmt.Sprintf("%+.3f ms", float64(m.At.Sub(began))/float64(time.Millisecond)), 12)
+		when = right(fmt.Sprintf("%+.3f ms", float64(m.At.Sub(began))/float64(time.Millisecond)), 13)
 	}
 	return fit(styled(t.Quiet, when)+"  "+fit(command.Visible(m.Replica), max(2, len(m.Replica)))+"  "+
 		styled(look, command.Visible(m.Text)), inner)

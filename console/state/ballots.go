@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func (c *Console) Reigns() []Reign {
 	reigns = reigns[:min(len(reigns), ReignsMax)]
 	for i := range reigns {
 		if reigns[i].Why == "" && i+1 < len(reigns) && reigns[i+1].EndedBy != "" {
-			reigns[i].Why = fmt.Sprintf("%s gave up: %s", reigns[i+1].Owner, reigns[i+1].EndedBy)
+			reigns[i].Why = reigns[i+1].Owner + " " + resignation(reigns[i+1].EndedBy)
 		}
 	}
 	return reigns
@@ -93,35 +94,42 @@ func reignOf(found map[string]*Reign, replica string, events []protocol.BallotEv
 	}
 }
 
-// whyCampaign looks back from a campaign for what made its owner begin it.
+// whyCampaign looks back from a campaign for what made its owner begin it: the loss of a leader, or that it gave up
+// itself. Campaigns that failed in between say nothing about the cause.
 func whyCampaign(events []protocol.BallotEvent, at int) string {
-	why := events[at].Reason
+	why, failed := events[at].Reason, 0
 	for i := at - 1; i >= 0; i-- {
 		e := &events[i]
 		switch e.What {
 		case eventCanvassing:
-			if why == "" {
-				why = e.Reason
-			}
-			continue
+		case eventCampaigning:
+			failed++
 		case eventLeaderLost:
-			if e.Reason != "" {
-				return sentenceOf(e, why)
-			}
+			return behind(cmp.Or(e.Reason, why), failed)
+		case eventResigned:
+			return behind(e.Owner+" "+resignation(e.Reason), failed)
+		default: // it followed or led, and has told why that ended
+			return behind(why, failed)
 		}
-		break
 	}
-	return why
+	return behind(why, failed)
 }
 
-// sentenceOf prefers the loss of the leader to what followed from it.
-func sentenceOf(lost *protocol.BallotEvent, after string) string {
-	text := lost.Reason
-	if lost.Owner != "" && !strings.Contains(text, lost.Owner) {
-		text = lost.Owner + " was lost: " + text
+func resignation(reason string) string {
+	if strings.HasPrefix(reason, gaveUp) {
+		return reason
 	}
-	if after != "" && after != lost.Reason {
-		text += ", " + after
+	return "resigned: " + reason
+}
+
+const gaveUp = "gave up"
+
+func behind(why string, failed int) string {
+	switch {
+	case failed == 1:
+		return why + "; one campaign failed before"
+	case failed > 1:
+		return fmt.Sprintf("%s; %d campaigns failed before", why, failed)
 	}
-	return text
+	return why
 }

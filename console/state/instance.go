@@ -136,9 +136,9 @@ func (m *merging) add(replica int, trace *protocol.SlotTrace) {
 		case protocol.StepAccepted:
 			m.vote(replica, ballot)
 		case protocol.StepChosen:
-			m.chosenBallot = ballot
 			if in.ChosenAt.IsZero() || step.At.Before(in.ChosenAt) {
-				in.ChosenAt = step.At
+				// A later leader proposes the same value again: it was chosen under the first ballot with a majority.
+				in.ChosenAt, m.chosenBallot = step.At, ballot
 			}
 			if !proposed.IsZero() && in.Took == 0 {
 				in.Took = max(step.At.Sub(proposed), time.Microsecond)

@@ -48,8 +48,10 @@ func (c *Console) Foresee(line string) (quorum.Effect, bool) {
 		after, reversible = now.Stop(replica, role), false
 	case "pause":
 		after = now.Stop(replica, role)
-	case "restart", "resume", "start":
+	case "restart", "resume":
 		after = now.Start(replica, role)
+	case "start":
+		after = c.connected(now.Start(replica, role), replica)
 	case "isolate":
 		after, reversible = now.Isolate(replica), false
 	case "cut":
@@ -67,6 +69,18 @@ func (c *Console) Foresee(line string) (quorum.Effect, bool) {
 		return quorum.Effect{}, false
 	}
 	return quorum.Compare(now, after, reversible), true
+}
+
+// connected gives a cluster in which the links of a replica are there again that are down now, and not cut on purpose.
+func (c *Console) connected(cluster quorum.Cluster, replica string) quorum.Cluster {
+	for _, row := range c.Links() {
+		for i := range row {
+			if l := &row[i]; (l.From == replica || l.To == replica) && l.State == LinkDown && l.Faults == 0 {
+				cluster = cluster.Join(l.From, l.To)
+			}
+		}
+	}
+	return cluster
 }
 
 // groups reads r1,r2 | r3,r4.

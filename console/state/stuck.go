@@ -45,6 +45,12 @@ func (c *Console) explainApplied(in *Instance) Verdict {
 		}
 	}
 	chosen := "It was chosen" + under(in.Ballot) + took
+	if in.Ballot == "" {
+		chosen = "It was chosen, and how is no longer kept"
+		if oldest := c.Ledger.Oldest(); in.Slot < oldest {
+			chosen += fmt.Sprintf(" (traces begin at %d)", oldest)
+		}
+	}
 	if len(lagging) == 0 {
 		return Verdict{Sentence: chosen + ", and is applied everywhere."}
 	}
@@ -125,16 +131,12 @@ func (c *Console) explainChosen(in *Instance) Verdict {
 }
 
 func (c *Console) explainUnseen(slot uint64) Verdict {
-	newest, oldest := c.Ledger.Newest(), c.Ledger.Oldest()
+	newest := c.Ledger.Newest()
 	switch {
 	case newest == 0:
 		return Verdict{Sentence: "No replica has told anything about slots yet."}
 	case slot > newest:
 		return Verdict{Sentence: fmt.Sprintf("Nobody has proposed anything for it: the newest slot is %d.", newest)}
-	case slot < oldest && c.knownChosen(slot):
-		return Verdict{Sentence: fmt.Sprintf("It is chosen; what happened to it is no longer kept: traces begin at %d.", oldest)}
-	case c.knownChosen(slot):
-		return Verdict{Sentence: "It is chosen, but no replica that answers has kept how."}
 	}
 	return Verdict{
 		Stuck:    true,
