@@ -114,6 +114,7 @@ func (p *program) addFlags(root *cobra.Command) {
 	set.StringVar(&f.output, "output", outputText, "form of the output: text, json (an object on a line) or csv")
 	set.BoolVar(&f.raw, "raw", false, "no line end behind the value that get prints to a pipe")
 	local := root.Flags()
+	local.AddFlagSet(p.lookFlags())
 	local.StringVarP(&f.file, "file", "f", "", "run the commands of this file; - is standard input")
 	local.BoolVar(&f.check, "check", false, "only parse the commands, send nothing")
 	local.BoolVar(&f.plain, "plain", false, "lines instead of the screen")

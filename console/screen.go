@@ -12,7 +12,6 @@ import (
 	"synod/console/command"
 	"synod/console/feed"
 	"synod/console/state"
-	"synod/console/theme"
 	"synod/console/up"
 	"synod/console/workload"
 )
@@ -28,6 +27,9 @@ func (p *program) screen(ctx context.Context) error {
 	}
 	settings, err := p.settings(t)
 	if err != nil {
+		return err
+	}
+	if _, err := p.look(); err != nil { // before anything is connected
 		return err
 	}
 	return p.with(ctx, t, func(ctx context.Context, s *session) error { return p.runScreen(ctx, s, settings, nil) })
@@ -82,15 +84,21 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	executor := command.NewExecutor(s.grammar, ports, settings)
 	// The library asks the terminal for its background unless it is told.
 	lipgloss.SetHasDarkBackground(true)
+	look, err := p.look()
+	if err != nil {
+		return err
+	}
 	terminal := &terminalOutput{File: p.stdout}
+	kept := p.history(look.History, desk)
 	model := app.New(app.Options{
-		Cluster: settings.ClusterName, ReadOnly: settings.ReadOnly, Grammar: s.grammar,
-		Look:    theme.Look{Plain: p.flags.noColor || p.getenv("NO_COLOR") != "", Light: lightBackground(p.getenv("COLORFGBG"))},
+		Cluster: settings.ClusterName, Owner: owner(), ReadOnly: settings.ReadOnly, Grammar: s.grammar,
+		Look: look.Look, Refresh: look.Refresh, Sticky: look.Sticky, NoMouse: !look.Mouse, Keys: look.Keys,
+		History: kept.Lines(),
 		Source:  &source{Desk: desk, watch: watch, logs: s.logs, ledger: ledger, cluster: cluster, load: s.load},
-		Outside: app.Outside{Copy: terminal.copy, Save: saveExport},
+		Outside: app.Outside{Copy: terminal.copy, Save: saveExport, Remember: kept.Append},
 	})
-	screen := tea.NewProgram(model, tea.WithContext(ctx), tea.WithInput(p.stdin), tea.WithOutput(terminal),
-		tea.WithAltScreen(), tea.WithMouseCellMotion(), tea.WithoutSignalHandler(), tea.WithFPS(screenFrames))
+	screen := tea.NewProgram(model, append(mouseOption(look.Mouse), tea.WithContext(ctx), tea.WithInput(p.stdin),
+		tea.WithOutput(terminal), tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(screenFrames))...)
 	guard.OnPanic(func() { go screen.Kill() })
 	defer p.signals.catch(cancel, cancel)()
 	served := make(chan struct{})
@@ -100,7 +108,7 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 		desk.Serve(ctx, func(ctx context.Context, line string) bool { return runLine(ctx, line, parser, executor, desk) })
 		screen.Send(app.Ended())
 	})
-	_, err := screen.Run()
+	_, err = screen.Run()
 	cancel()
 	if failed := guard.Err(); failed != nil {
 		return &exitError{exitInternal, failed}

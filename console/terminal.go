@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/charmbracelet/x/ansi"
@@ -53,11 +52,4 @@ func saveExport(name string, content []byte) (string, error) {
 		return whole, nil
 	}
 	return name, nil
-}
-
-// lightBackground reads COLORFGBG, which some terminals set: its last number is the background's colour.
-func lightBackground(value string) bool {
-	parts := strings.Split(value, ";")
-	background := parts[len(parts)-1]
-	return background == "7" || background == "15"
 }

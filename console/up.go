@@ -55,6 +55,7 @@ func (p *program) upCommand() *cobra.Command {
 	set := c.Flags()
 	set.StringVar(&f.data, "data", "", "folder of the replicas' state (default: a temporary one)")
 	set.StringVar(&f.logs, "logs", "", "folder of the logs (default: as configured; with other ports in the data folder)")
+	set.AddFlagSet(p.lookFlags())
 	set.StringVar(&f.daemon, "synodd", "", "the replica's program (default: beside this one, or in PATH)")
 	set.StringVarP(&f.file, "file", "f", "", "run the commands of this file, then stop; - is standard input")
 	set.StringVar(&f.scenario, "scenario", "", "run this shipped scenario, then stop; `synod scenario` lists them")

@@ -43,6 +43,7 @@ type flags struct {
 	seed     uint64
 	timeout  string
 	output   string
+	look     lookFlags
 }
 
 func (w *world) getenv(name string) string {

@@ -80,7 +80,7 @@ func (m *Model) helpLines() []panel.HelpLine {
 		all = append(all, panel.HelpLine{Title: section.title})
 		for _, b := range section.keys {
 			if b.keys != "" {
-				all = append(all, panel.HelpLine{Keys: b.keys, Text: b.help})
+				all = append(all, panel.HelpLine{Keys: b.keys, Text: b.help + m.options.Keys.moved(b.on)})
 			}
 		}
 	}

@@ -32,6 +32,8 @@ type Outside struct {
 	Copy func(text string) error
 	// Save writes an export and returns the name of the file.
 	Save func(name string, content []byte) (string, error)
+	// Remember keeps a command that was typed for the next time.
+	Remember func(line string) error
 }
 
 // Options say what the screen shows.

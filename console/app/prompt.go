@@ -147,7 +147,23 @@ func (m *Model) submit() tea.Cmd {
 			return m.say(fmt.Sprintf("too many commands wait: %d of %d were not taken", len(lines)-i, len(lines)))
 		}
 	}
-	return nil
+	return m.remember(lines)
+}
+
+// remember keeps what was typed for the next time.
+func (m *Model) remember(lines []string) tea.Cmd {
+	keep := m.options.Outside.Remember
+	if keep == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		for _, line := range lines {
+			if err := keep(line); err != nil {
+				return done{err.Error()}
+			}
+		}
+		return nil
+	}
 }
 
 func (m *Model) end() tea.Cmd {
