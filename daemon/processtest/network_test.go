@@ -203,7 +203,7 @@ func TestLossyLinksAndASlowOne(t *testing.T) {
 	load.AwaitWrites(200)
 	lossy := load.Now()
 	c.BreakAll(protocol.LinkControl{LossPermille: 300})
-	load.Run(pick(2*time.Second, 4*time.Second, 30*time.Second))
+	load.Run(pick(2*time.Second, 3*time.Second, 30*time.Second))
 	load.AwaitWrites(100)
 	whole := load.Now()
 	c.Mend()
