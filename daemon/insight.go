@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,10 +88,16 @@ func (s *appliedState) storeBytes() int64 {
 	return s.bytes
 }
 
+// lastErrorBytesMax is how much of an error a status shows: it is pushed often.
+const lastErrorBytesMax = 400
+
 // lastErrors are the newest log lines of level error, for a status.
 func (d *daemon) lastErrors() []protocol.LogLine {
 	var lines []protocol.LogLine
 	for _, l := range d.ring.Errors() {
+		if len(l.Text) > lastErrorBytesMax {
+			l.Text = strings.ToValidUTF8(l.Text[:lastErrorBytesMax], "") + "…"
+		}
 		lines = append(lines, protocol.LogLine{
 			Sequence: l.Sequence, Time: l.Time, Level: l.Level.String(), Text: l.Text,
 		})

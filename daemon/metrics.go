@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"synod/core/paxos"
@@ -35,10 +36,10 @@ func (d *daemon) exposeReplica(e *monitor.Exposition, s *protocol.Status) {
 	e.Sample(1, "version", s.Version, "go_version", runtime.Version(), "replica", s.Replica)
 	e.Gauge("synod_uptime_seconds", "Time since the start of the process.")
 	e.Sample(time.Since(d.started).Seconds())
-	e.Gauge("synod_role_up", "Whether a role is neither down nor paused nor refusing.")
+	notUp := []string{"down", "paused", "refusing", "recovering"}
+	e.Gauge("synod_role_up", "Whether a role is neither down nor paused, and if an acceptor, votes.")
 	for _, role := range s.Roles {
-		up := role.State != "down" && role.State != "paused" && role.State != "refusing"
-		e.Flag(up, "role", role.Role)
+		e.Flag(!slices.Contains(notUp, role.State), "role", role.Role)
 	}
 	e.Counter("synod_role_restarts_total", "Starts of a role after the first.")
 	for _, role := range s.Roles {

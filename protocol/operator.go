@@ -66,7 +66,7 @@ type Status struct {
 	// state; the latter a few seconds old at most.
 	LogBytes   int64 `json:"log_bytes,omitempty"`
 	StoreBytes int64 `json:"store_bytes,omitempty"`
-	// LastErrors are the newest log lines of level error, the newest last.
+	// LastErrors are the newest log lines of level error, shortened, the newest last.
 	LastErrors  []LogLine `json:"last_errors,omitempty"`
 	Version     string    `json:"version"`
 	UptimeMS    int64     `json:"uptime_ms"`

@@ -131,6 +131,14 @@ type Ring struct {
 	more  chan struct{} // closed when a line comes; nil while nobody waits
 }
 
+const (
+	// ringTextMax is how much of a line a ring keeps; the file has all of it.
+	ringTextMax = 4 << 10
+	// readBytesMax is how much text one Read gives, beside its last line: whatever
+	// JSON makes of it fits into an operator's frame.
+	readBytesMax = 32 << 10
+)
+
 // errorsKept is how many lines of level error a ring keeps when others have pushed
 // them out.
 const errorsKept = 3
@@ -143,6 +151,9 @@ func (r *Ring) add(line Line) {
 	defer r.mu.Unlock()
 	r.last++
 	line.Sequence = r.last
+	if len(line.Text) > ringTextMax {
+		line.Text = strings.ToValidUTF8(line.Text[:ringTextMax], "") + "…"
+	}
 	r.lines[r.last%uint64(len(r.lines))] = line
 	if line.Level >= slog.LevelError {
 		r.errs[r.errn%errorsKept] = line
@@ -188,9 +199,10 @@ func (r *Ring) Read(
 			dropped += oldest - from
 			from = oldest
 		}
-		for ; from <= r.last && len(dst) < cap(dst); from++ {
+		for size := 0; from <= r.last && len(dst) < cap(dst) && size < readBytesMax; from++ {
 			if line := r.lines[from%uint64(len(r.lines))]; line.Level >= level {
 				dst = append(dst, line)
+				size += len(line.Text)
 			}
 		}
 		if len(dst) > 0 {

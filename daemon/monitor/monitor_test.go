@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"synod/protocol"
 )
 
 func newLogger(t *testing.T, options LogOptions) *slog.Logger {
@@ -134,6 +136,41 @@ func TestLogFileIsMadeWithItsFolder(t *testing.T) {
 	}
 	if text, err := os.ReadFile(path); err != nil || !bytes.Contains(text, []byte("msg=hello")) {
 		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
+
+// TestLongLinesFitIntoAnOperatorsFrame: a dump of all goroutines must not end the
+// subscriptions, nor the status that shows the last errors.
+func TestLongLinesFitIntoAnOperatorsFrame(t *testing.T) {
+	ring := NewRing(100)
+	logger := newLogger(t, LogOptions{Level: "info", Ring: ring})
+	for range 50 {
+		logger.Error(strings.Repeat("<ü>", 1<<18))
+	}
+	var lines protocol.LogLines
+	next, dropped := uint64(1), uint64(0)
+	for read := 0; read < 50; {
+		var got []Line
+		var err error
+		got, next, dropped, err = ring.Read(context.Background(), next, slog.LevelInfo, make([]Line, 0, 100))
+		if err != nil || dropped != 0 || len(got) == 0 {
+			t.Fatalf("%d lines, %d dropped, %v", len(got), dropped, err)
+		}
+		read += len(got)
+		lines.Lines = lines.Lines[:0]
+		for _, l := range got {
+			lines.Lines = append(lines.Lines, protocol.LogLine{Sequence: l.Sequence, Time: l.Time, Text: l.Text})
+		}
+		if _, err := protocol.AppendJSON(nil, 1, &lines); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status := protocol.Status{}
+	for _, l := range ring.Errors() {
+		status.LastErrors = append(status.LastErrors, protocol.LogLine{Text: l.Text})
+	}
+	if _, err := protocol.AppendJSON(nil, 1, &status); err != nil || len(status.LastErrors) != errorsKept {
+		t.Errorf("a status with %d long errors: %v", len(status.LastErrors), err)
 	}
 }
 

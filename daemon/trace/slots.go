@@ -21,7 +21,8 @@ const (
 // Slots answers an operator: the newest of the slots that were asked for, as many
 // as the query and a frame allow.
 func (r *Recorder) Slots(q protocol.SlotsQuery) protocol.Slots {
-	oldest, newest := r.span()
+	kept := r.spans()
+	oldest, newest := kept.oldest(), kept.below(1<<64-1)
 	answer := protocol.Slots{Oldest: uint64(oldest), Newest: uint64(newest), Slots: []protocol.SlotTrace{}}
 	first, last := max(paxos.Slot(q.From), oldest), newest
 	if q.To != 0 {
@@ -32,7 +33,7 @@ func (r *Recorder) Slots(q protocol.SlotsQuery) protocol.Slots {
 		most = protocol.SlotsMax
 	}
 	size := 0
-	for s := last; s >= first && s != 0 && len(answer.Slots) < most; s-- {
+	for s := kept.below(last); s >= first && s != 0 && len(answer.Slots) < most; s = kept.below(s - 1) {
 		trace, known := r.slot(s)
 		if !known {
 			continue
@@ -46,16 +47,38 @@ func (r *Recorder) Slots(q protocol.SlotsQuery) protocol.Slots {
 	return answer
 }
 
-// span gives the oldest and the newest slot of which anything is kept.
-func (r *Recorder) span() (oldest, newest paxos.Slot) {
-	for _, k := range []*ring{r.proposer, r.acceptor, r.learner} {
-		low, high := k.span()
-		newest = max(newest, high)
-		if low != 0 && (oldest == 0 || low < oldest) {
-			oldest = low
+// spans are the oldest and the newest slot that each ring may hold; 0 if none. They
+// may lie far apart: a learner that is behind, a proposer that led long ago.
+type spans [3]struct{ low, high paxos.Slot }
+
+func (r *Recorder) spans() spans {
+	var all spans
+	for i, k := range []*ring{r.proposer, r.acceptor, r.learner} {
+		all[i].low, all[i].high = k.span()
+	}
+	return all
+}
+
+// below is the highest slot up to s that a ring may hold, 0 if there is none.
+func (all *spans) below(s paxos.Slot) paxos.Slot {
+	var found paxos.Slot
+	for _, k := range all {
+		if highest := min(s, k.high); highest >= k.low {
+			found = max(found, highest)
 		}
 	}
-	return oldest, newest
+	return found
+}
+
+// oldest is the lowest slot that a ring may hold.
+func (all *spans) oldest() paxos.Slot {
+	var found paxos.Slot
+	for _, k := range all {
+		if k.low != 0 && (found == 0 || k.low < found) {
+			found = k.low
+		}
+	}
+	return found
 }
 
 // slot puts together what the three roles did to a slot.

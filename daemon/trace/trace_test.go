@@ -254,6 +254,29 @@ func TestOnlyTheNewestSlotsAreKept(t *testing.T) {
 	}
 }
 
+// TestRingsFarApart: a learner that is far behind costs no search of all slots
+// between.
+func TestRingsFarApart(t *testing.T) {
+	w := newWorld()
+	for s := paxos.Slot(1); s <= 3; s++ {
+		w.Applied([]paxos.Entry{{Slot: s, Ballot: ballot1}}, w.now, w.now)
+		w.accept(1<<62+s, ballot1, nil, 1)
+		w.propose(1<<40+s, ballot1, nil)
+	}
+	answer := w.Slots(protocol.SlotsQuery{})
+	var got []uint64
+	for i := range answer.Slots {
+		got = append(got, answer.Slots[i].Slot)
+	}
+	want := []uint64{1, 2, 3, 1<<40 + 1, 1<<40 + 2, 1<<40 + 3, 1<<62 + 1, 1<<62 + 2, 1<<62 + 3}
+	if !slices.Equal(got, want) || answer.Oldest != 1 || answer.Newest != 1<<62+3 {
+		t.Errorf("slots %v from %d to %d, want %v", got, answer.Oldest, answer.Newest, want)
+	}
+	if found := w.Slots(protocol.SlotsQuery{From: 3, To: 1<<40 + 1}).Slots; len(found) != 2 || found[0].Slot != 3 {
+		t.Errorf("from 3 to %d: %+v", 1<<40+1, found)
+	}
+}
+
 // TestAnAnswerFitsIntoAFrame: even if every slot has every step, in long words.
 func TestAnAnswerFitsIntoAFrame(t *testing.T) {
 	w := newWorld()
