@@ -41,6 +41,7 @@ type source struct {
 	watch   *feed.Watch
 	logs    *feed.Logs
 	ledger  *feed.Ledger
+	keys    *feed.Keys
 	cluster *up.Cluster // nil if others have started the replicas
 	load    *workload.Loader
 }
@@ -48,7 +49,7 @@ type source struct {
 // Look gives what is known now.
 func (s *source) Look(want state.Want) state.Snapshot {
 	seen := state.Snapshot{Replicas: s.replicas(), Session: s.Session(), Ledger: s.ledger.Look(want.Ledger)}
-	seen.Logs = s.logs.Look()
+	seen.Logs, seen.Keys = s.logs.Look(), s.keys.Look(want.Keys)
 	seen.Load.Progress, seen.Load.Known = s.load.Progress()
 	return seen
 }
@@ -77,6 +78,8 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 	s.logs.Keep()
 	watch := feed.StartWatch(ctx, s.target.endpoints, s.log, guard.Go, s.logs, s.logs.Clocks(), ledger)
 	defer watch.Close()
+	keys := feed.StartKeys(ctx, s.cluster, s.target.replicas(), guard.Go)
+	defer keys.Close()
 	desk := app.NewDesk()
 	s.load = s.newLoader(ctx, guard.Go)
 	ports := s.ports(desk)
@@ -94,7 +97,7 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 		Cluster: settings.ClusterName, Owner: owner(), ReadOnly: settings.ReadOnly, Grammar: s.grammar,
 		Look: look.Look, Refresh: look.Refresh, Sticky: look.Sticky, NoMouse: !look.Mouse, Keys: look.Keys,
 		History: kept.Lines(),
-		Source:  &source{Desk: desk, watch: watch, logs: s.logs, ledger: ledger, cluster: cluster, load: s.load},
+		Source:  &source{Desk: desk, watch: watch, logs: s.logs, ledger: ledger, keys: keys, cluster: cluster, load: s.load},
 		Outside: app.Outside{Copy: terminal.copy, Save: saveExport, Remember: kept.Append},
 	})
 	screen := tea.NewProgram(model, append(mouseOption(look.Mouse), tea.WithContext(ctx), tea.WithInput(p.stdin),

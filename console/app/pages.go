@@ -7,7 +7,7 @@ func newPages() []page {
 		newLogsPage(),
 		newFaultsPage(),
 		newLedgerPage(),
-		newEmptyPage("Keys", "Keys"),
+		newKeysPage(),
 		newLoadPage(),
 	}
 }

@@ -61,6 +61,9 @@ func headerParts(c *state.Console, t *theme.Theme) []headerPart {
 		leaderText = styled(t.Leader, t.Glyphs.Leader+" leader "+command.Visible(leader))
 	}
 	parts := []headerPart{{upText, 0}, {leaderText, 0}}
+	if replica := c.Diverged(); replica != "" {
+		parts = append(parts, headerPart{styled(t.Bad, t.Glyphs.Failed+" DIVERGENCE "+command.Visible(replica)), 0})
+	}
 	if c.Cluster != "" {
 		parts = append([]headerPart{{styled(t.Title, command.Visible(c.Cluster)), 1}}, parts...)
 	}

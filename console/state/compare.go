@@ -61,7 +61,7 @@ func (c *KeyCopy) contradicts(d *KeyCopy) bool {
 }
 
 // JudgeCopies gives every copy its verdict. The measure is the copy of the replica that has applied most. Of two that
-// contradict each other the one that agrees with a majority of all replicas is right; if neither does, both are marked.
+// contradict each other the one that fewer replicas agree with is marked, or both.
 func JudgeCopies(copies []KeyCopy) {
 	measure := -1
 	for i := range copies {
@@ -82,22 +82,22 @@ func JudgeCopies(copies []KeyCopy) {
 	}
 	for i := range copies {
 		for j := range copies {
-			if copies[i].contradicts(&copies[j]) && !agreed(copies, i) {
+			if copies[i].contradicts(&copies[j]) && support(copies, i) <= support(copies, j) {
 				copies[i].Verdict = KeyDiverged
 			}
 		}
 	}
 }
 
-// agreed tells whether a majority of all replicas has the same as one of them.
-func agreed(copies []KeyCopy, at int) bool {
+// support counts the replicas that have the same as one of them.
+func support(copies []KeyCopy, at int) int {
 	count := 0
 	for i := range copies {
 		if copies[i].Answered && copies[i].equal(&copies[at]) {
 			count++
 		}
 	}
-	return 2*count > len(copies)
+	return count
 }
 
 // Settled tells whether all replicas that answered have the same, so that there is nothing to wait for.
@@ -119,3 +119,6 @@ func (k *KeyCompare) Diverged() string {
 	}
 	return ""
 }
+
+// Diverged names a replica that was seen to differ from the others where it must not, "" if there is none.
+func (c *Console) Diverged() string { return c.Keys.Compare.Diverged() }
