@@ -211,9 +211,12 @@ func tomlString(text string) string {
 	return b.String()
 }
 
-// childEnviron leaves out the settings: the generated file holds what they said, and flags have gone over them.
+// childEnviron leaves out the settings: the generated file holds what they said, and flags have gone over them. A planted
+// bug is none of them; replicas that were not built for one refuse to start with it.
 func childEnviron(environ []string) []string {
-	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool { return strings.HasPrefix(entry, "SYNOD_") })
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		return strings.HasPrefix(entry, "SYNOD_") && !strings.HasPrefix(entry, "SYNOD_MUTANT=")
+	})
 }
 
 const daemonName = "synodd"
