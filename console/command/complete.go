@@ -88,7 +88,7 @@ type completer struct {
 // splitTyped cuts what is typed into whole words and the one that is being typed; false inside quotes or a comment.
 func splitTyped(text string) (words []string, partial string, ok bool) {
 	for {
-		text = strings.TrimLeft(text, " \t")
+		text = strings.TrimLeft(text, " \t\r") // what blank takes for a space
 		if text == "" {
 			return words, "", true
 		}
@@ -313,7 +313,10 @@ type Hint struct {
 // Syntax says what the verb of a line takes, and what is wrong so far with what is typed. It is pure.
 func Syntax(g *Grammar, line string, cursor int) Hint {
 	var hint Hint
-	words, partial, _ := splitTyped(line)
+	words, partial, ok := splitTyped(line)
+	if !ok { // in quotes: what is before them is known all the same
+		words = strings.Fields(line)
+	}
 	words = afterRepeat(append(words, partial))
 	if len(words) > 0 {
 		if verb, ok := g.Verb(words[0]); ok {

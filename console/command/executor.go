@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -276,7 +277,7 @@ func (e *Executor) statement(ctx context.Context, f *frame, s *Statement) bool {
 	if s.Verb.Name == "scenario" && len(s.Args) > 0 {
 		return e.scenario(ctx, f, s)
 	}
-	c, problem := e.grammar.bind(s, f.lookup(e.ports.Getenv, func() (string, error) { return e.leading(ctx) }))
+	c, problem := e.grammar.bind(s, f.lookup(e.ports.Getenv, func(name string) (string, error) { return e.found(ctx, name) }))
 	if problem != nil {
 		e.usage(*problem)
 		f.failed = true
@@ -286,7 +287,7 @@ func (e *Executor) statement(ctx context.Context, f *frame, s *Statement) bool {
 }
 
 func (f *frame) lookup(
-	getenv func(string) (string, bool), leading func() (string, error),
+	getenv func(string) (string, bool), found func(name string) (string, error),
 ) func(string) (string, error) {
 	return func(variable string) (string, error) {
 		if variable == "i" {
@@ -301,8 +302,8 @@ func (f *frame) lookup(
 		if value, ok := f.variables[variable]; ok {
 			return value, nil
 		}
-		if variable == targetLeader {
-			return leading()
+		if slices.Contains(foundVariables, variable) {
+			return found(variable)
 		}
 		return "", fmt.Errorf("variable ${%s} has no value yet", variable)
 	}

@@ -325,7 +325,8 @@ func (p *Parser) variablesOf(s *Statement) error {
 	for _, word := range words {
 		for _, part := range word.Parts {
 			switch name := part.Variable; {
-			case name == "" || strings.HasPrefix(name, "env:") || p.variables[name] || p.hint || name == targetLeader:
+			case name == "" || strings.HasPrefix(name, "env:") || p.variables[name]:
+			case p.hint || slices.Contains(foundVariables, name):
 			case name == "i" && len(p.open) == 0:
 				return problemAt(word.At, "${i} counts the rounds of a repeat, and there is none here")
 			case name != "i":

@@ -92,6 +92,23 @@ func (e *Executor) leading(ctx context.Context) (string, error) {
 	return leader, nil
 }
 
+// foundVariables are those that a run finds out: who leads, and the first replica that answers and does not lead.
+var foundVariables = []string{targetLeader, "follower"}
+
+// found gives the value of one of foundVariables.
+func (e *Executor) found(ctx context.Context, name string) (string, error) {
+	leader, err := e.leading(ctx)
+	if err != nil || name == targetLeader {
+		return leader, err
+	}
+	for _, answer := range e.look(ctx, pollTimeout) {
+		if answer.err == nil && answer.replica != leader {
+			return answer.replica, nil
+		}
+	}
+	return "", errors.New("no replica but the leader answers")
+}
+
 // step is an operator's order to one replica.
 type step struct {
 	replica string
