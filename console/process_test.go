@@ -14,12 +14,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
 
+	"synod/console/app"
 	"synod/console/command"
+	"synod/console/earlyterm"
 )
 
 // built is the folder of the programs that tests have built, removed at the end; empty if none needed them.
@@ -43,12 +46,22 @@ var programs = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(panicVariable) != "" {
+		earlyterm.Restore()
+		os.Exit(run(context.Background(), os.Args[1:], world{
+			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
+			screenUp: func(guard *app.Guard) { guard.Go(func() { panic("planted") }) },
+		}))
+	}
 	code := m.Run()
 	if built != "" {
 		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
+
+// panicVariable makes this test the program itself, with a panic in a goroutine of its screen.
+const panicVariable = "SYNOD_TEST_PANIC"
 
 // patience is the limit of everything that must end by itself.
 const patience = 60 * time.Second
@@ -60,10 +73,12 @@ type ending struct {
 }
 
 type invocation struct {
-	dir   string // working folder; "" for a new one
-	stdin string
-	env   []string
-	args  []string
+	dir     string // working folder; "" for a new one
+	stdin   string
+	env     []string
+	args    []string
+	program string         // "" for synod
+	signal  syscall.Signal // sent to a program on a terminal after the talk; 0 for none
 }
 
 func binary(t *testing.T, name string) string {
@@ -213,14 +228,18 @@ func silentTerminal(t *testing.T, x invocation, talk func(tty *os.File, seen fun
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	c := exec.CommandContext(ctx, binary(t, "synod"), x.args...)
+	if x.program == "" {
+		x.program = binary(t, "synod")
+	}
+	c := exec.CommandContext(ctx, x.program, x.args...)
 	c.Dir = x.dir
 	for _, entry := range os.Environ() { // CI=1 would keep the library from asking, and prove nothing
 		if name, _, _ := strings.Cut(entry, "="); !slices.Contains([]string{"CI", "TERM", "NO_COLOR", "COLORTERM"}, name) {
 			c.Env = append(c.Env, entry)
 		}
 	}
-	c.Env = append(c.Env, "TERM=xterm-256color")
+	own := t.TempDir() // settings and history of whoever runs the tests are left alone
+	c.Env = append(append(c.Env, "TERM=xterm-256color", "XDG_CONFIG_HOME="+own, "XDG_STATE_HOME="+own), x.env...)
 	tty, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 80})
 	if err != nil {
 		t.Fatal(err)
@@ -250,6 +269,11 @@ func silentTerminal(t *testing.T, x invocation, talk func(tty *os.File, seen fun
 	if talk != nil {
 		talk(tty, seen)
 	}
+	if x.signal != 0 {
+		if err := c.Process.Signal(x.signal); err != nil {
+			t.Error(err)
+		}
+	}
 	_ = c.Wait() // the code tells
 	<-drained
 	return seen(), c.ProcessState.ExitCode()
@@ -272,6 +296,7 @@ func await(t *testing.T, seen func() string, text string) {
 func TestCommandOnASilentTerminal(t *testing.T) {
 	t.Parallel()
 	x := invocation{dir: deadCluster(t), args: []string{"--timeout", "200ms", "get", "k"}}
+	binary(t, "synod") // is built before the clock runs
 	begun := time.Now()
 	output, code := silentTerminal(t, x, nil)
 	took := time.Since(begun)
@@ -299,7 +324,7 @@ func TestScreenOnASilentTerminal(t *testing.T) {
 			t.Error(err)
 		}
 		await(t, seen, "ACCEPTED") // a column that only a wide screen has
-		keys(t, tty, "get k timeout=200ms\r")
+		keys(t, tty, ":get k timeout=200ms\r")
 		await(t, seen, "unreachable")
 		keys(t, tty, "\x03")
 		await(t, seen, "once more quits")
@@ -318,21 +343,64 @@ func TestScreenOnASilentTerminal(t *testing.T) {
 	}
 }
 
+// TestTheTerminalIsGivenBackHoweverTheScreenEnds: by a signal, by a panic of a goroutine.
+func TestTheTerminalIsGivenBackHoweverTheScreenEnds(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string]struct {
+		x    invocation
+		code int
+		last string // behind the screen
+	}{
+		"SIGTERM": {invocation{signal: syscall.SIGTERM}, 143, ""},
+		"SIGHUP":  {invocation{signal: syscall.SIGHUP}, 129, ""},
+		"panic":   {invocation{program: self, env: []string{panicVariable + "=1"}}, exitInternal, "internal fault: planted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			row.x.dir = deadCluster(t)
+			output, code := silentTerminal(t, row.x, func(_ *os.File, seen func() string) {
+				if row.x.signal != 0 {
+					await(t, seen, "0/3 up")
+				}
+			})
+			screen, after, given := strings.Cut(output, "\x1b[?1049l")
+			if !given || !strings.Contains(after, row.last) || row.last != "" && strings.Contains(screen, row.last) {
+				t.Errorf("what it says must be on the terminal that was there before: %q", output[max(0, len(output)-2000):])
+			}
+			for what, sequence := range map[string]string{"cursor": "\x1b[?25h", "mouse": "\x1b[?1002l", "paste": "\x1b[?2004l"} {
+				if strings.Contains(output, strings.NewReplacer("25h", "25l", "l", "h").Replace(sequence)) && !strings.Contains(output, sequence) {
+					t.Errorf("the %s was not given back", what)
+				}
+			}
+			if code != row.code {
+				t.Errorf("exit code %d, want %d", code, row.code)
+			}
+		})
+	}
+}
+
 func TestUpOpensTheScreenOnLiveReplicas(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	x := invocation{dir: t.TempDir(), args: []string{"up", "--random-ports", "--data", data}}
 	output, code := silentTerminal(t, x, func(tty *os.File, seen func() string) {
 		await(t, seen, "5/5 up")
-		keys(t, tty, "put color red\r")
+		keys(t, tty, ":put color red\r")
 		await(t, seen, "rev 1")
-		keys(t, tty, "get color @all\r")
+		keys(t, tty, ":get color @all\r")
 		await(t, seen, `"red"  r5`)
-		keys(t, tty, "kill r2\r")
-		await(t, seen, "y and Enter does it")
-		keys(t, tty, "y\r")
+		keys(t, tty, ":kill r2\r")
+		await(t, seen, "Are you sure?")
+		for end := time.Now().Add(patience); !strings.Contains(seen(), "✕ killed") && time.Now().Before(end); {
+			keys(t, tty, "y") // a question takes no key until it has been seen for a moment
+			time.Sleep(100 * time.Millisecond)
+		}
 		await(t, seen, "killed")
-		keys(t, tty, "quit\r")
+		keys(t, tty, ":quit\r")
 	})
 	if code != 0 {
 		t.Errorf("exit code %d:\n%q", code, output[max(0, len(output)-2000):])

@@ -111,6 +111,9 @@ func (p *program) runScreen(ctx context.Context, s *session, settings command.Se
 		desk.Serve(ctx, func(ctx context.Context, line string) bool { return runLine(ctx, line, parser, executor, desk) })
 		screen.Send(app.Ended())
 	})
+	if p.screenUp != nil {
+		p.screenUp(guard)
+	}
 	_, err = screen.Run()
 	cancel()
 	if failed := guard.Err(); failed != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/charmbracelet/x/term"
 
+	"synod/console/app"
 	"synod/console/command"
 )
 
@@ -15,6 +16,7 @@ import (
 type world struct {
 	stdin, stdout, stderr *os.File
 	environ               []string
+	screenUp              func(*app.Guard) // for tests: called before the screen is shown; nil otherwise
 }
 
 // program is one run: the world, what the flags say, and the exit code so far.

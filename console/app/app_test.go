@@ -106,6 +106,17 @@ func TestLettersActOnlyOutsideOfFields(t *testing.T) {
 	}
 }
 
+// TestLettersThatArriveTogether: a terminal hands on what was typed between two reads as one message.
+func TestLettersThatArriveTogether(t *testing.T) {
+	f := scene()
+	m := screen(t, f, 80, 24)
+	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("2:get")})
+	keys(m, " k<enter>")
+	if m.at != 1 || len(f.submitted) != 1 || f.submitted[0] != "get k" {
+		t.Errorf("page %d, submitted %q", m.at+1, f.submitted)
+	}
+}
+
 func TestEnterSubmitsAndHistoryBringsBack(t *testing.T) {
 	f := scene()
 	m := screen(t, f, 80, 24)

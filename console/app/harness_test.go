@@ -190,7 +190,7 @@ func conversation() state.Session {
 func plainLook() theme.Look { return theme.Look{Plain: true} }
 
 // screen is a model of a source at a size, after its first snapshot.
-func screen(t *testing.T, f *fake, width, height int) *Model {
+func screen(t testing.TB, f *fake, width, height int) *Model {
 	t.Helper()
 	m := New(Options{
 		Cluster: "demo", Grammar: command.NewGrammar([]string{"r1", "r2", "r3", "r4", "r5"}), Look: plainLook(), Source: f,

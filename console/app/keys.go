@@ -50,8 +50,15 @@ func globals() []binding {
 // pagesMax is the number of screens that have a key.
 const pagesMax = 6
 
-// press takes a key.
+// press takes a key. Letters that arrive together, as from somebody who types fast, are keys one after the other.
 func (m *Model) press(key tea.KeyMsg) tea.Cmd {
+	if key.Type == tea.KeyRunes && !key.Paste && len(key.Runes) > 1 {
+		var all []tea.Cmd
+		for _, letter := range key.Runes {
+			all = append(all, m.press(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{letter}, Alt: key.Alt}))
+		}
+		return tea.Batch(all...)
+	}
 	name := m.options.Keys.name(key.String())
 	leaving := m.leaving && name == "ctrl+c"
 	m.notice, m.leaving = "", leaving

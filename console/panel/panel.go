@@ -16,15 +16,28 @@ func fit(text string, width int) string {
 	if width <= 0 {
 		return ""
 	}
-	if ansi.StringWidth(text) > width {
+	used := cellsOf(text)
+	if used > width {
 		text = ansi.Truncate(text, width, "…")
+		used = ansi.StringWidth(text)
 	}
-	return text + strings.Repeat(" ", max(0, width-ansi.StringWidth(text)))
+	return text + strings.Repeat(" ", max(0, width-used))
+}
+
+// cellsOf counts the cells of a text. Most are plain letters, for which there is a fast way.
+func cellsOf(text string) int {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return ansi.StringWidth(text)
+		}
+	}
+	return len(text)
 }
 
 // right puts a text at the right end of so many cells.
 func right(text string, width int) string {
-	return strings.Repeat(" ", max(0, width-ansi.StringWidth(text))) + fit(text, min(width, ansi.StringWidth(text)))
+	used := cellsOf(text)
+	return strings.Repeat(" ", max(0, width-used)) + fit(text, min(width, used))
 }
 
 // block makes text of exactly height lines, each exactly width cells wide.
