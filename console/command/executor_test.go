@@ -16,11 +16,21 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+
+	"synod/protocol"
 )
 
 // play runs a script against a fake cluster in virtual time and gives everything that was written, with the times of
 // notes blotted out, as they depend on the time zone.
 func play(t *testing.T, fake *fakeCluster, settings Settings, script string) (string, Summary) {
+	t.Helper()
+	return playTo(t, fake, settings, script, func(w io.Writer) Writer { return NewText(w, w) })
+}
+
+// playTo is play with another form of output.
+func playTo(
+	t *testing.T, fake *fakeCluster, settings Settings, script string, form func(io.Writer) Writer,
+) (string, Summary) {
 	t.Helper()
 	grammar := NewGrammar(fiveReplicas)
 	statements, err := NewParser(grammar, nil).Script("test.synod", []byte(script))
@@ -31,7 +41,7 @@ func play(t *testing.T, fake *fakeCluster, settings Settings, script string) (st
 	var summary Summary
 	synctest.Test(t, func(*testing.T) {
 		ports := Ports{
-			Cluster: fake, Operator: fake, Processes: fake, Output: NewText(&out, &out),
+			Cluster: fake, Operator: fake, Processes: fake, Output: form(&out),
 			Getenv:   func(name string) (string, bool) { return "value of " + name, name == "HOME" },
 			ReadFile: func(name string) ([]byte, error) { return []byte("bytes of " + name), nil },
 		}
@@ -48,12 +58,13 @@ func blot(text string) string {
 
 // TestRuns runs the files of testdata/run:
 //
-//	run [yes] [stop] [readonly] [confirm=NAME] [down=r5] [silent=r1] [poor=r1] [odd=r4] [broken]
+//	run [output=json|csv|only] [diverged=r3] [behind=r4] [yes] [stop] [readonly] [confirm=NAME] [down=r5] [silent=r1] [poor=r1] [odd=r4] [broken]
 func TestRuns(t *testing.T) {
 	datadriven.Walk(t, "testdata/run", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			fake := newFake()
 			settings := Settings{ClusterName: "demo", Seed: 42, Target: targetRandom}
+			form := func(w io.Writer) Writer { return NewText(w, w) }
 			for _, argument := range d.CmdArgs {
 				value := ""
 				if len(argument.Vals) > 0 {
@@ -76,13 +87,25 @@ func TestRuns(t *testing.T) {
 					fake.poor[value] = true
 				case "odd":
 					fake.odd[value] = "odd"
+				case "output":
+					form = map[string]func(io.Writer) Writer{
+						"json": func(w io.Writer) Writer { return NewJSON(w, w) },
+						"csv":  func(w io.Writer) Writer { return NewCSV(w, w, false) },
+						"only": func(w io.Writer) Writer { return NewCSV(w, w, true) },
+					}[value]
+				case "diverged":
+					fake.digests[value] = protocol.Digest{Applied: 64, Hash: "00000000000000bb"}
+				case "behind":
+					fake.digests[value] = protocol.Digest{
+						Applied: 60, Hash: "00000000000000cc", Marks: []protocol.DigestMark{{Slot: 32, Hash: "0000000000000011"}},
+					}
 				case "broken":
 					fake.broken = true
 				default:
 					d.Fatalf(t, "unknown argument %s", argument.Key)
 				}
 			}
-			out, summary := play(t, fake, settings, d.Input)
+			out, summary := playTo(t, fake, settings, d.Input, form)
 			for _, order := range fake.orders {
 				out += "order: " + order + "\n"
 			}
@@ -403,4 +426,10 @@ func TestFailureOf(t *testing.T) {
 	if failureOf(denied) != Denied || failureOf(context.DeadlineExceeded) != Timeout || failureOf(io.EOF) != Unavailable {
 		t.Error("wrong kinds")
 	}
+}
+
+// TestMain has the same local time everywhere: golden files hold some.
+func TestMain(m *testing.M) {
+	time.Local = time.UTC
+	os.Exit(m.Run())
 }

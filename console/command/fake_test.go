@@ -43,7 +43,14 @@ func newFake() *fakeCluster {
 	return &fakeCluster{
 		rows: map[string]Pair{}, pending: map[string]Request{}, down: map[string]bool{}, silent: map[string]bool{},
 		poor: map[string]bool{}, roles: map[string]string{}, chaos: map[string]bool{}, odd: map[string]string{},
-		faults: map[string][]protocol.FaultStatus{},
+		faults:  map[string][]protocol.FaultStatus{},
+		digests: map[string]protocol.Digest{}, lines: fakeLines(),
+		ballots: protocol.Ballots{Events: []protocol.BallotEvent{
+			{
+				At: time.Date(2026, 11, 22, 12, 32, 10, 0, time.UTC), What: "leading", Ballot: "12.r2", Owner: "r2",
+				Reason: "r1 missed 3 heartbeats", PhaseMicros: 1900, PromisedBy: []string{"r1", "r2", "r3"}, OpenSlots: 3,
+			},
+		}},
 	}
 }
 
@@ -137,6 +144,7 @@ func (c *fakeCluster) Status(_ context.Context, replica string) (Status, error) 
 	status := Status{Diverged: c.broken && replica == "r2", Status: protocol.Status{
 		Replica: replica, Leader: "r2", Ballot: "12.r2", Chosen: c.slot, Applied: c.slot, Chaos: c.chaos[replica],
 		Faults: slices.Clone(c.faults[replica]), UptimeMS: 90_000, Version: "v0",
+		LogSequence: 3,
 	}}
 	for _, role := range roleNames {
 		state := c.roles[replica+"."+role]
@@ -240,7 +248,9 @@ func (c *fakeCluster) Digest(_ context.Context, replica string) (*protocol.Diges
 	}
 	digest, known := c.digests[replica]
 	if !known {
-		digest = protocol.Digest{Applied: 64, Hash: "00000000000000aa"}
+		digest = protocol.Digest{
+			Applied: 64, Hash: "00000000000000aa", Marks: []protocol.DigestMark{{Slot: 32, Hash: "0000000000000011"}},
+		}
 	}
 	return &digest, nil
 }
@@ -286,6 +296,16 @@ func (c *fakeCluster) Start(_ context.Context, replica string) error {
 	defer c.mutex.Unlock()
 	c.down[replica] = false
 	return nil
+}
+
+// fakeLines are those of every replica.
+func fakeLines() protocol.LogLines {
+	at := time.Date(2026, 11, 22, 12, 40, 3, 118_000_000, time.UTC)
+	return protocol.LogLines{Lines: []protocol.LogLine{
+		{Sequence: 1, Time: at, Level: "DEBUG", Text: "time=x level=DEBUG msg=promise"},
+		{Sequence: 2, Time: at.Add(time.Millisecond), Level: "INFO", Text: "time=x level=INFO msg=heartbeat"},
+		{Sequence: 3, Time: at.Add(2 * time.Millisecond), Level: "WARN", Text: "time=x level=WARN msg=\"slow \x1b[31m sync\""},
+	}}
 }
 
 // fakeSlots gives what replicas have seen of slots 40 to 42: r3 and r5 have missed the last one.

@@ -194,7 +194,7 @@ func manyFaults(want condition, answers []look) string {
 		}
 	}
 	if uint64(faults) < want.number || want.operator == "=" && uint64(faults) != want.number {
-		return plural(faults, "fault") + " last"
+		return fmt.Sprintf("faults that last: %d", faults)
 	}
 	return ""
 }

@@ -268,7 +268,7 @@ func (e *Executor) fate(i *instance, answers []look) string {
 		name := answers[at].replica
 		// A learner whose unbroken prefix reaches this far knows it, whether or not it remembers the step.
 		chosen = chosen || i.has(name, protocol.StepChosen) || answers[at].err == nil && answers[at].status.Chosen >= i.slot
-		if answers[at].err == nil && answers[at].status.Applied >= i.slot {
+		if i.has(name, protocol.StepApplied) || answers[at].err == nil && answers[at].status.Applied >= i.slot {
 			applied = append(applied, name)
 		}
 		if i.voted(name) {
