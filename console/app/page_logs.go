@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -172,12 +171,12 @@ func (p *logsPage) find(c *state.Console, back bool) string {
 	for _, level := range []slog.Level{slog.LevelError, slog.LevelWarn} {
 		around, ok := p.view.Find(p.logs(c), level, back, p.rows())
 		switch {
+		case ok && level == slog.LevelWarn:
+			return "no errors, this is a warning"
 		case ok && around && back:
 			return "from the end again"
 		case ok && around:
 			return "from the beginning again"
-		case ok && level == slog.LevelWarn:
-			return "no errors, this is a warning"
 		case ok:
 			return ""
 		}
@@ -253,30 +252,24 @@ func (p *logsPage) relating(which func(request, key, slot state.LogField) state.
 	}
 }
 
-// slotted is a page that can go to a slot.
-type slotted interface {
-	page
-	goToSlot(m *Model, slot uint64) tea.Cmd
-}
-
-// toSlot shows the slot of the chosen line on the page of slots, or else tells of it in the session.
+// toSlot shows the slot of the chosen line on the page of slots.
 func (p *logsPage) toSlot(m *Model) tea.Cmd {
 	row, ok := p.view.Chosen(p.logs(m.known()))
 	if !ok || row.Line == nil {
 		return m.say("choose a line first")
 	}
 	_, _, field := panel.LogRelations(row.Line)
-	slot, err := strconv.ParseUint(field.Value, 10, 64)
-	if err != nil {
+	if field.Value == "" {
 		return m.say("the chosen line names no slot")
 	}
 	for at, other := range m.pages {
-		if ledger, ok := other.(slotted); ok {
+		if ledger, ok := other.(*ledgerPage); ok {
 			m.open(at)
-			return ledger.goToSlot(m, slot)
+			ledger.view.Number = field.Value
+			return ledger.arrive(m)
 		}
 	}
-	return m.command(fmt.Sprintf("slot %d", slot))
+	return nil
 }
 
 func (p *logsPage) mark(c *state.Console) string {

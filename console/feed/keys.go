@@ -17,7 +17,9 @@ const (
 	levelTimeout = 5 * time.Second // of the counting below a prefix, which takes several requests
 	copyTimeout  = time.Second     // of one copy of a comparison
 	keysEvery    = time.Second     // a page and a value are read again
-	levelEvery   = 10 * time.Second
+	levelEvery   = 10 * time.Second // so is a count
+	levelSoon    = 2 * time.Second  // a count of few keys
+	levelFew     = 2000
 )
 
 // Keys reads the part of the store that is on the screen: one thing at a time, in the background, again and again while
@@ -170,7 +172,12 @@ func next(want *state.KeysWant, known *state.Keys, now time.Time) keyJob {
 	case want.Key != "" && now.Sub(known.Value.At) >= keysEvery:
 		return value
 	}
-	job, _ := level(func(l state.KeyLevel) bool { return now.Sub(l.At) >= levelEvery })
+	job, _ := level(func(l state.KeyLevel) bool {
+		if count, _ := l.Count(); count <= levelFew {
+			return now.Sub(l.At) >= levelSoon
+		}
+		return now.Sub(l.At) >= levelEvery
+	})
 	return job
 }
 

@@ -132,22 +132,26 @@ func (w *Watch) listen(ctx context.Context, at int, endpoint client.Endpoint) (h
 	if err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	var following sync.WaitGroup
 	defer following.Wait()
-	defer cancel()
+	defer cancel(nil)
 	for _, follower := range w.followers {
 		following.Add(1)
 		w.run(func() {
 			defer following.Done()
-			defer cancel()
-			if err := follower.Follow(ctx, endpoint.Replica, operator); err != nil && ctx.Err() == nil {
+			err := follower.Follow(ctx, endpoint.Replica, operator)
+			if err != nil && ctx.Err() == nil {
 				w.logger.Warn("the connection to a replica is made anew", "replica", endpoint.Replica, "err", err)
 			}
+			cancel(err) // the first one is why the connection ended
 		})
 	}
 	for {
 		status, err := subscription.Next(ctx)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
+		}
 		if err != nil {
 			return heard, err
 		}

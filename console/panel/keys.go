@@ -173,7 +173,7 @@ func keysReading(c *state.Console, t *theme.Theme, v *KeysView) []string {
 		mode = "stale"
 	}
 	from, at := "—", "—"
-	if page.Known {
+	if page.Known && page.Replica != "" { // an empty answer does not tell
 		from, at = command.Visible(page.Replica), "slot "+grouped(page.Applied)
 	}
 	label := func(label, text string) string { return styled(t.Quiet, " "+fit(label, 6)) + " " + text }
