@@ -225,7 +225,7 @@ func (p *Proposer) reopen(from Slot, out *Output) {
 
 // startLeading announces the leadership at once.
 func (p *Proposer) startLeading(out *Output) {
-	p.failures = 0
+	p.failures, p.tooFew = 0, 0
 	p.leadingSince = p.now
 	p.progressed = p.now
 	for i := range p.heard {
@@ -286,7 +286,7 @@ func (p *Proposer) onHeartbeat(e *Envelope, m *Heartbeat, out *Output) {
 	if p.state != Following {
 		p.follow()
 	}
-	p.leader, p.leaderHeard, p.lost, p.failures = m.Ballot, p.now, false, 0
+	p.leader, p.leaderHeard, p.lost, p.failures, p.tooFew = m.Ballot, p.now, false, 0, 0
 	p.deadline = p.now + p.patience()
 	reply := &HeartbeatReply{Ballot: m.Ballot, Sequence: m.Sequence, Applied: p.applied}
 	p.send(out, Address{e.From.Replica, RoleProposer}, reply)

@@ -47,10 +47,23 @@ func TestEventsSayWhy(t *testing.T) {
 		held := []Entry{{Slot: 4, Ballot: ballot2, Value: Value("12345678x")}}
 		leads = step(p, from(r, RoleAcceptor, &Promise{Ballot: p.ballot, From: p.from, Parts: 1, Entries: held}))
 	}
-	if e, ok := told(leads, EventLeading); !ok || e.Replicas != 0b111 || e.Slots != 4 || !e.Replicas.Has(3) || e.Replicas.Has(4) || e.Replicas.Has(Everyone) {
+	e, ok := told(leads, EventLeading)
+	if !ok || e.Replicas != 0b111 || e.Slots != 4 {
 		t.Errorf("r1 to r3 promised, slots 1 to 4 are proposed again: %+v", e)
+	}
+	if !e.Replicas.Has(3) || e.Replicas.Has(4) || e.Replicas.Has(Everyone) {
+		t.Errorf("a set of r1 to r3: %b", e.Replicas)
 	}
 	if e := awaitEvent(t, p, EventResigned); e.Replicas != 0b1 {
 		t.Errorf("only r1 hears itself: %+v", e)
+	}
+	awaitEvent(t, p, EventCanvassing)
+	step(p, canvassReply(4, p.attempt, true, Ballot{}, 0))
+	for p.State() == Canvassing {
+		ticks(p, 1)
+	}
+	step(p, heartbeat(Ballot{Round: p.round + 1, Replica: 2, Run: 5}, 1, 0))
+	if e := awaitEvent(t, p, EventCanvassing); e.Replicas != 0 {
+		t.Errorf("a canvass after a leader was heard tells of one before: %+v", e)
 	}
 }

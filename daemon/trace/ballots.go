@@ -88,6 +88,7 @@ func (r *Recorder) tellLocked(e *paxos.Event, at time.Time) {
 		r.followedLocked(e.Ballot)
 	case paxos.EventResigned:
 		c.reason = r.resignReason(e)
+		b.cause, b.origin = fmt.Sprintf("no leader since it gave up %s", e.Ballot), nil
 	default:
 		return
 	}

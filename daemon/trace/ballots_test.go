@@ -58,7 +58,7 @@ canvassing  : asks again: the last attempt got the consent of r2, r5, 2 of 5, to
 campaigning 13.r2 r2: no heartbeat of r1 for 640 ms
 leading 13.r2 r2: no heartbeat of r1 for 640 ms [1000 us, by r2 r3 r5, 3 open]
 resigned 13.r2 r2: gave up: slot 12 made no progress for 1.2 s
-campaigning 13.r2 r2: no leader was known
+campaigning 13.r2 r2: no leader since it gave up 13.r2
 resigned 13.r2 r2: gave up: only r1, r2, 2 of 5, answer its heartbeats
 resigned 13.r2 r2: gave up: outbid by 14.r4
 campaigning 13.r2 r2: a replica can get slot 4 from nobody: it is chosen again`
@@ -80,10 +80,12 @@ campaigning 13.r2 r2: a replica can get slot 4 from nobody: it is chosen again`
 // TestALostConnectionIsToldOnce: the proposer tells it again when it canvasses.
 func TestALostConnectionIsToldOnce(t *testing.T) {
 	w := newWorld()
+	w.tell(paxos.Event{Kind: paxos.EventCampaigning, Ballot: ballot2})
 	w.tell(paxos.Event{Kind: paxos.EventLeaderLost, Ballot: ballot1, Reason: "connection lost"})
 	w.tell(paxos.Event{Kind: paxos.EventLeaderLost, Ballot: ballot1, Ticks: 3},
 		paxos.Event{Kind: paxos.EventCampaigning, Ballot: ballot2})
-	want := "leader lost 12.r1 r1: lost the connection to r1\ncampaigning 13.r2 r2: lost the connection to r1"
+	want := "campaigning 13.r2 r2: no leader was known\nleader lost 12.r1 r1: lost the connection to r1\n" +
+		"campaigning 13.r2 r2: lost the connection to r1"
 	if got := w.story(0); got != want || w.rounds.LinkDown.Load() != 1 {
 		t.Errorf("the story is\n%s", got)
 	}
