@@ -42,7 +42,7 @@ func (p *faultsPage) bindings() []binding {
 	link := func(verb, rest string) func(*Model) tea.Cmd {
 		return func(m *Model) tea.Cmd { return p.proposeLink(m, verb, rest) }
 	}
-	return []binding{
+	return p.atFocus([]binding{
 		{"↑ ↓ ← →", "cell, of a board or a row of a list; they go over to the next board", []string{"up"}, move(-1, 0)},
 		{"", "", []string{"down"}, move(1, 0)},
 		{"", "", []string{"left"}, move(0, -1)},
@@ -61,7 +61,7 @@ func (p *faultsPage) bindings() []binding {
 		{"u", "undo, the newest fault that was set from here", []string{"u"}, func(m *Model) tea.Cmd { return p.propose(m, "undo") }},
 		{"H", "heal, ends all injected faults", []string{"H"}, func(m *Model) tea.Cmd { return p.propose(m, "heal") }},
 		{"Enter", "ends the chosen fault, or says more about the chosen cell", []string{"enter"}, p.enter},
-	}
+	})
 }
 
 // replica is the one that the chosen cell is about.
@@ -353,4 +353,16 @@ func (p *faultsPage) selection(c *state.Console) string {
 		return l.From + " " + l.To
 	}
 	return p.target(c)
+}
+
+// atFocus makes bindings act on the pane that has the keys now: it may have changed since the screen was drawn.
+func (p *panes) atFocus(list []binding) []binding {
+	for i := range list {
+		do := list[i].do
+		list[i].do = func(m *Model) tea.Cmd {
+			p.at = m.panes[m.at]
+			return do(m)
+		}
+	}
+	return list
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,17 +53,17 @@ func (p *ledgerPage) bindings() []binding {
 	leaf := func(pages int) func(*Model) tea.Cmd {
 		return func(m *Model) tea.Cmd { p.leaf(m.known(), pages); return nil }
 	}
-	return []binding{
+	return p.atFocus([]binding{
 		{"↑ ↓ j k", "slot, or ballot; an older one is above", []string{"up", "k"}, move(-1)},
 		{"", "", []string{"down", "j"}, move(1)},
 		{"PgUp PgDn", "back, a page of older slots; PgDn goes forward", []string{"pgup"}, leaf(-1)},
 		{"", "", []string{"pgdown"}, leaf(1)},
+		{"Enter", "explain, one slot step by step and why it is stuck", []string{"enter"}, p.explain},
 		{"f G", "follow, the newest slots as they come", []string{"f", "G", "end"}, p.follow},
 		{"g", "go to slot, by its number", []string{"g"}, p.goTo},
 		{"b", "ballots, who led and why there was an election", []string{"b"}, p.ballots},
-		{"Enter", "explain, one slot step by step and why it is stuck", []string{"enter"}, p.explain},
 		{"v", "value, reads the key of the chosen slot", []string{"v"}, p.value},
-	}
+	})
 }
 
 // list are the slots that are seen, the newest first.
@@ -80,7 +81,7 @@ func (p *ledgerPage) observe(c *state.Console) {
 		p.view.Slot = slot
 		return
 	}
-	list := p.list(c)
+	list := c.Instances(0, max(p.rows(len(c.Replicas)), 4))
 	for i := range list {
 		if list[i].Phase >= state.Chosen {
 			p.view.Slot = list[i].Slot
@@ -254,11 +255,17 @@ func (p *ledgerPage) filter(c *state.Console, text string) string {
 		return ""
 	}
 	p.hold(c)
-	newest := c.Ledger.Newest()
-	from := min(p.view.To, newest)
-	count := len(c.Found(p.view.Window(), state.LedgerRowsMax, text))
-	return fmt.Sprintf("%d of the %d slots up to %d (key, request, operation or number)", count,
-		min(from, state.LedgerRowsMax), from)
+	found := c.Found(p.view.Window(), state.LedgerRowsMax, text)
+	known := 0
+	for _, in := range c.Instances(p.view.Window(), state.LedgerRowsMax) {
+		if in.Ballot != "" {
+			known++
+		}
+	}
+	if len(found) > 0 && !slices.ContainsFunc(found, func(in state.Instance) bool { return in.Slot == p.view.Slot }) {
+		p.choose(found[0].Slot)
+	}
+	return fmt.Sprintf("%d of %d slots (key, request, operation or number); PgUp looks further back", len(found), known)
 }
 
 // next goes to the next hit: an older slot, or with back a newer one.

@@ -68,7 +68,7 @@ func risks(c *state.Console) string {
 		case !o.Fresh(c.Now):
 			words = append(words, fmt.Sprintf("%s lacks %s", name(o), grouped(behind)))
 		case behind > behindMax:
-			words = append(words, fmt.Sprintf("%s applies %s more", name(o), grouped(behind)))
+			words = append(words, fmt.Sprintf("%s %s behind", name(o), grouped(behind)))
 		}
 	}
 	return strings.Join(words, ", ")
@@ -240,17 +240,24 @@ func historyLines(c *state.Console, t *theme.Theme, inner int) []string {
 	lines := make([]string, 0, len(episodes))
 	for i := len(episodes) - 1; i >= 0; i-- {
 		e := &episodes[i]
-		what := command.Visible(e.What)
-		width := max(28, min(inner-76, 40))
-		if ansi.StringWidth(what) > width {
-			what = ansi.Truncate(what, width, t.Glyphs.Ellipsis)
+		what, owner := command.Visible(e.What), command.Visible(state.Person(e.Owner))
+		head := " " + styled(t.Quiet, e.Since.Local().Format(clockFormat)) + "  "
+		if inner < historyWideMin {
+			lines = append(lines, head+what+styled(t.Quiet, "  "+owner), "   "+effectText(c, e, t))
+			continue
 		}
-		line := " " + styled(t.Quiet, e.Since.Local().Format(clockFormat)) + "  " + fit(what, width) + " " +
-			fit(command.Visible(state.Person(e.Owner)), 14) + " " + effectText(c, e, t)
-		lines = append(lines, line)
+		if ansi.StringWidth(what) > historyWhatCells {
+			what = ansi.Truncate(what, historyWhatCells, t.Glyphs.Ellipsis)
+		}
+		lines = append(lines, head+fit(what, historyWhatCells)+" "+fit(owner, 14)+" "+effectText(c, e, t))
 	}
 	return lines
 }
+
+const (
+	historyWideMin   = 90 // below that a fault takes two lines
+	historyWhatCells = 32
+)
 
 // effectText says what was seen while a fault lasted.
 func effectText(c *state.Console, e *state.Episode, t *theme.Theme) string {
@@ -259,25 +266,21 @@ func effectText(c *state.Console, e *state.Episode, t *theme.Theme) string {
 	if e.Old() {
 		words = append(words, "older than this screen")
 	} else {
-		words = append(words, acceptorsText(e, arrow), leaderText(c, e, t))
-		if e.P99Before > 0 && e.P99After > 0 {
-			words = append(words, fmt.Sprintf("p99 %s%s%s ms", ms(e.P99Before), arrow, ms(e.P99After)))
+		if e.AnswersBefore != e.AnswersAfter {
+			words = append(words, fmt.Sprintf("acceptors %d%s%d", e.AnswersBefore, arrow, e.AnswersAfter))
 		}
+		words = append(words, leaderText(c, e, t))
 		if e.Failed > 0 {
 			words = append(words, styled(t.Bad, fmt.Sprintf("%s failed", grouped(e.Failed))))
+		}
+		if e.P99Before > 0 && e.P99After > 0 {
+			words = append(words, fmt.Sprintf("p99 %s%s%s ms", ms(e.P99Before), arrow, ms(e.P99After)))
 		}
 	}
 	if !e.Ended.IsZero() {
 		words = append(words, "lasted "+span(e.Ended.Sub(e.Since)))
 	}
 	return strings.Join(words, "  ")
-}
-
-func acceptorsText(e *state.Episode, arrow string) string {
-	if e.AnswersBefore == e.AnswersAfter {
-		return fmt.Sprintf("acceptors %d", e.AnswersBefore)
-	}
-	return fmt.Sprintf("acceptors %d%s%d", e.AnswersBefore, arrow, e.AnswersAfter)
 }
 
 func leaderText(c *state.Console, e *state.Episode, t *theme.Theme) string {

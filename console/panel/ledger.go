@@ -237,7 +237,8 @@ func slotsNote(c *state.Console, t *theme.Theme, v *LedgerView, list []state.Ins
 		note = fmt.Sprintf("%s to %s", grouped(list[len(list)-1].Slot), grouped(list[0].Slot))
 	}
 	if v.Filter != "" {
-		note = fmt.Sprintf("%d match %s", len(list), command.Quote(v.Filter))
+		all := len(c.Found(v.Window(), state.LedgerRowsMax, v.Filter))
+		note = fmt.Sprintf("%d of %d match %s", len(list), all, command.Quote(v.Filter))
 	}
 	if newest := c.Ledger.Newest(); !v.Follow && len(list) > 0 && newest > list[0].Slot {
 		note += fmt.Sprintf("  %s newer (f)", grouped(newest-list[0].Slot))
@@ -297,16 +298,16 @@ func slotColumns(c *state.Console, inner int) []slotColumn {
 		title += fit(name(&c.Replicas[i]), 3)
 	}
 	columns := []slotColumn{
-		{column{title: "SLOT", width: 9}, slotCell},
+		{column{title: "SLOT", width: max(6, len(grouped(c.Ledger.Newest())))}, slotCell},
 		{column{title: "PHASE", width: 9}, phaseCell},
-		{column{title: "BALLOT", width: 7, rank: 3}, ballotCell},
+		{column{title: "BALLOT", width: 7, rank: 4}, ballotCell},
 		{column{title: title, width: marks}, marksCell},
-		{column{title: "QUORUM", width: 6}, votesCell},
-		{column{title: "AGE/TOOK", width: 9, right: true, rank: 2}, tookCell},
-		{column{title: "OP", width: 5, rank: 1}, operationCell},
+		{column{title: "QUORUM", width: 6, rank: 1}, votesCell},
+		{column{title: "AGE/TOOK", width: 9, right: true, rank: 3}, tookCell},
+		{column{title: "OP", width: 5, rank: 2}, operationCell},
 		{column{title: "KEY", width: 0}, keyCell},
-		{column{title: "BYTES", width: 7, right: true, rank: 4}, bytesCell},
-		{column{title: "REQUEST", width: 16, rank: 5}, requestCell},
+		{column{title: "BYTES", width: 7, right: true, rank: 5}, bytesCell},
+		{column{title: "REQUEST", width: 14, rank: 6}, requestCell},
 	}
 	total := func() int {
 		sum := 3
@@ -315,7 +316,7 @@ func slotColumns(c *state.Console, inner int) []slotColumn {
 		}
 		return sum
 	}
-	for rank := 5; rank > 0 && total()+keyCellsMin > inner; rank-- {
+	for rank := 6; rank > 0 && total()+keyCellsMin > inner; rank-- {
 		for i := range columns {
 			if columns[i].rank == rank {
 				columns = append(columns[:i:i], columns[i+1:]...)
@@ -432,7 +433,7 @@ func keyCell(_ *state.Console, t *theme.Theme, in *state.Instance, width int) pi
 		key = ""
 	}
 	if in.Commands > 1 {
-		return piece{fmt.Sprintf("%d commands, first %s", in.Commands, key), t.Plain}
+		return piece{fmt.Sprintf("%d commands: %s", in.Commands, key), t.Plain}
 	}
 	if in.Operation == "noop" {
 		return piece{"fills a gap", t.Quiet}

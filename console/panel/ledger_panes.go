@@ -124,7 +124,7 @@ func storyPane(c *state.Console, t *theme.Theme, size Size, v *LedgerView) strin
 		lines = append(lines, momentLine(&story[i], t, began, inner))
 	}
 	note := in.Phase.String()
-	if !began.IsZero() {
+	if !began.IsZero() && inner >= storyWideMin {
 		note = "from " + began.Local().Format("15:04:05.000000") + "  " + note
 	}
 	if more := len(story) - from - room; more > 0 {
@@ -135,6 +135,9 @@ func storyPane(c *state.Console, t *theme.Theme, size Size, v *LedgerView) strin
 		focused: v.Pane == LedgerStory || v.Explain,
 	}.draw(t, lines)
 }
+
+// storyWideMin is the least width at which the moment of the first step fits beside the title.
+const storyWideMin = 76
 
 func storyTitle(in *state.Instance) string {
 	title := "Slot " + grouped(in.Slot)

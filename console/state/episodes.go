@@ -104,7 +104,7 @@ func (e *Episodes) judge(c *Console, episode *Episode, answers int) {
 		episode.AnswersAfter = min(episode.AnswersAfter, answers)
 	}
 	leader, _ := c.Leader()
-	if leader != "" && leader != episode.LeaderBefore && episode.LeaderAfter == "" {
+	if leader != "" && leader != episode.LeaderBefore && episode.LeaderAfter == "" && age <= leaderEffectIn {
 		episode.LeaderAfter, episode.LeaderIn = leader, max(age, 0)
 	}
 	if age <= effectSpan {

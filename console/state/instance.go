@@ -217,7 +217,11 @@ type Lag struct {
 
 // Below tells about the slots below one, down to the oldest of which anything is kept; false if there are none.
 func (c *Console) Below(slot uint64) (Tail, bool) {
-	tail := Tail{From: max(c.Ledger.Oldest(), 1), To: slot - min(slot, 1)}
+	applied := uint64(0)
+	for i := range c.Replicas {
+		applied = max(applied, c.Replicas[i].Status.Applied)
+	}
+	tail := Tail{From: max(c.Ledger.Oldest(), 1), To: min(slot-min(slot, 1), applied)}
 	if slot == 0 || tail.To < tail.From {
 		return Tail{}, false
 	}

@@ -194,11 +194,6 @@ func TestPhasesAndMarks(t *testing.T) {
 }
 
 func TestExplanations(t *testing.T) {
-	open := func(age float64) map[string][]protocol.SlotTrace {
-		return map[string][]protocol.SlotTrace{
-			"r1": {trace(7, "3.r1", step(10-age, protocol.StepProposed, ""), step(10-age, protocol.StepAccepted, ""))},
-		}
-	}
 	refused := open(2)
 	refused["r2"] = []protocol.SlotTrace{trace(7, "3.r1", protocol.Step{At: at(9), What: protocol.StepRefused, Ballot: "4.r2"})}
 	cut := protocol.FaultStatus{Kind: FaultCut, Peer: "r1", Direction: protocol.DirectionIn}
@@ -234,9 +229,12 @@ func TestExplanations(t *testing.T) {
 		},
 		{
 			"waits for the one before",
-			map[string][]protocol.SlotTrace{"r1": {trace(7, "3.r1", step(9, protocol.StepChosen, ""))}},
-			func(c *Console) { c.Replicas[1].Status.Applied = 4 }, 7,
-			[]string{"5 is not"},
+			map[string][]protocol.SlotTrace{"r1": {
+				trace(5, "3.r1", step(8, protocol.StepProposed, "")), trace(7, "3.r1", step(9, protocol.StepChosen, "")),
+			}},
+			func(c *Console) { c.Replicas[1].Status.Applied = 4 },
+			7,
+			[]string{"5 is not chosen"},
 			true, "slot 5",
 		},
 		{
@@ -257,14 +255,26 @@ func TestExplanations(t *testing.T) {
 			row.change(&c)
 		}
 		verdict := c.Explain(row.slot)
-		for _, want := range row.want {
-			if !strings.Contains(verdict.Sentence, want) {
-				t.Errorf("%s: no %q in %q", row.name, want, verdict.Sentence)
-			}
-		}
+		says(t, row.name, verdict, row.want)
 		if verdict.Stuck != row.stuck || verdict.Remedy != row.remedy {
 			t.Errorf("%s: %+v", row.name, verdict)
 		}
+	}
+}
+
+func says(t *testing.T, name string, verdict Verdict, words []string) {
+	t.Helper()
+	for _, want := range words {
+		if !strings.Contains(verdict.Sentence, want) {
+			t.Errorf("%s: no %q in %q", name, want, verdict.Sentence)
+		}
+	}
+}
+
+// open is a slot that was proposed so many seconds ago, and for which only its leader has voted.
+func open(age float64) map[string][]protocol.SlotTrace {
+	return map[string][]protocol.SlotTrace{
+		"r1": {trace(7, "3.r1", step(10-age, protocol.StepProposed, ""), step(10-age, protocol.StepAccepted, ""))},
 	}
 }
 
@@ -300,7 +310,8 @@ func TestWindowsOfTheLedger(t *testing.T) {
 			t.Errorf("%+v gives %d slots", row, len(list))
 		}
 	}
-	if tail, ok := c.Below(100); !ok || tail.From != 1 || tail.To != 99 || len(tail.Missing) != 5 {
+	c.Replicas[0].Status.Applied, c.Replicas[1].Status.Applied = 150, 90
+	if tail, ok := c.Below(100); !ok || tail.From != 1 || tail.To != 99 || len(tail.Missing) != 4 || tail.Missing[0].Applied != 90 {
 		t.Errorf("below 100: %+v", tail)
 	}
 	if _, ok := c.Below(1); ok {

@@ -22,15 +22,21 @@ const stuckAfter = 500 * time.Millisecond
 // concludes from the statuses, the injected faults and the traces of the slot, and says when these do not tell.
 func (c *Console) Explain(slot uint64) Verdict {
 	in := c.Instance(slot)
+	var verdict Verdict
 	switch in.Phase {
 	case Applied:
-		return c.explainApplied(&in)
+		verdict = c.explainApplied(&in)
 	case Chosen:
-		return c.explainChosen(&in)
+		verdict = c.explainChosen(&in)
 	case Unseen:
-		return c.explainUnseen(slot)
+		verdict = c.explainUnseen(slot)
+	default:
+		verdict = c.explainOpen(&in)
 	}
-	return c.explainOpen(&in)
+	if c.Up() == 0 {
+		verdict.Sentence = "Nobody answers; by what was told last: " + verdict.Sentence
+	}
+	return verdict
 }
 
 func (c *Console) explainApplied(in *Instance) Verdict {
@@ -115,16 +121,12 @@ func word(state string) string {
 
 // explainChosen is for a slot that no replica has applied although a majority has voted.
 func (c *Console) explainChosen(in *Instance) Verdict {
-	applied := uint64(0)
-	for i := range c.Replicas {
-		applied = max(applied, c.Replicas[i].Status.Applied)
-	}
-	if applied+1 < in.Slot {
+	if slot := c.StuckSlot(); slot > 0 && slot < in.Slot {
 		return Verdict{
 			Stuck: true,
-			Sentence: fmt.Sprintf("It is chosen%s, but slots are applied in order and %d is not: look there (g %d).",
-				under(in.Ballot), applied+1, applied+1),
-			Remedy: fmt.Sprintf("slot %d", applied+1),
+			Sentence: fmt.Sprintf("It is chosen%s, but slots are applied in order and %d is not chosen: look there (g %d).",
+				under(in.Ballot), slot, slot),
+			Remedy: fmt.Sprintf("slot %d", slot),
 		}
 	}
 	return Verdict{Sentence: "It is chosen" + under(in.Ballot) + ": nothing can change it any more. Learners apply it next."}
