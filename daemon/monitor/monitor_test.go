@@ -145,7 +145,7 @@ func TestLongLinesFitIntoAnOperatorsFrame(t *testing.T) {
 	ring := NewRing(100)
 	logger := newLogger(t, LogOptions{Level: "info", Ring: ring})
 	for range 50 {
-		logger.Error(strings.Repeat("<ü>", 1<<18))
+		logger.Error(strings.Repeat("<ü>", 1<<13))
 	}
 	var lines protocol.LogLines
 	next, dropped := uint64(1), uint64(0)
