@@ -175,11 +175,6 @@ func Notice(text string, t *theme.Theme, width int) string {
 	return fit(styled(t.Warning, " "+command.Visible(text)), width)
 }
 
-// Empty is a screen that has nothing but its name.
-func Empty(name string, t *theme.Theme, size Size) string {
-	return pane{title: name, width: size.Width, height: size.Height}.draw(t, nil)
-}
-
 // contains tells whether a text holds another, whatever the case of the letters.
 func contains(text, part string) bool {
 	return strings.Contains(strings.ToLower(text), strings.ToLower(part))
