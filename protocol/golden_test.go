@@ -183,7 +183,7 @@ func prefaceVectors() []vector {
 }
 
 func allVectors() []vector {
-	return slices.Concat(peerVectors(), clientVectors(), operatorVectors(), prefaceVectors())
+	return slices.Concat(peerVectors(), snapshotVectors(), clientVectors(), operatorVectors(), prefaceVectors())
 }
 
 func goldenPath(name string) string {
