@@ -215,6 +215,12 @@ func (d *daemon) openLearner() (host.Agent, error) {
 		opened.Abandon()
 		return nil, err
 	}
+	durable, err := opened.Durable()
+	if err != nil {
+		opened.Abandon()
+		return nil, err
+	}
+	d.flushed.Store(durable)
 	d.gateway.Attach(machine)
 	return agent.NewLearner(d.self, paxos.LearnerOptions{
 		Run: random(), Applied: paxos.Slot(machine.Applied()),
@@ -245,6 +251,17 @@ func (s *sink) Apply(chosen []paxos.Entry) error {
 	}
 	s.daemon.flushed.Store(durable)
 	return nil
+}
+
+// Durable implements agent.Sink.
+func (s *sink) Durable() paxos.Slot { return paxos.Slot(s.daemon.flushed.Load()) }
+
+// Want implements agent.Sink. No acceptor cuts its log yet, so nobody needs a copy.
+func (s *sink) Want(paxos.Snapshot) {}
+
+// Install implements agent.Sink; it is never called, because nothing is fetched.
+func (s *sink) Install(slot paxos.Slot) error {
+	return fmt.Errorf("no snapshot at slot %d is here", slot)
 }
 
 // Abandon is a crash: what is not durable is lost.

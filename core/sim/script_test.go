@@ -312,7 +312,7 @@ func (s *script) status() {
 }
 
 // hiddenKinds are messages that tell no story.
-const hiddenKinds = "Heartbeat HeartbeatReply Applied ChosenRuns"
+const hiddenKinds = "Heartbeat HeartbeatReply Applied ChosenRuns Checkpoint Revived"
 
 // see prints what an author wants to see of an event.
 func (s *script) see(e *check.Event) {

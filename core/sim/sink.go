@@ -69,6 +69,21 @@ func (s *sink) Read(done []paxos.ReadDone) {
 	}
 }
 
+// Durable implements agent.Sink.
+func (s *sink) Durable() paxos.Slot {
+	durable, err := s.replica.store.Durable()
+	if err != nil {
+		panic(err) // a store in memory does not fail
+	}
+	return paxos.Slot(durable)
+}
+
+// Want implements agent.Sink.
+func (s *sink) Want(paxos.Snapshot) {}
+
+// Install implements agent.Sink.
+func (s *sink) Install(paxos.Slot) error { return nil }
+
 // Close implements agent.Sink.
 func (s *sink) Close() error { return nil }
 
