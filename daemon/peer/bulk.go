@@ -3,8 +3,10 @@ package peer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"synod/core/paxos"
 	"synod/protocol"
 )
 
@@ -101,6 +103,42 @@ func (l *Links) serveAsked(k *link, session *protocol.Session) {
 		k.asked = nil
 	}
 	k.mu.Unlock()
+}
+
+// AskSnapshot asks another replica for bytes of a copy of its state. The ask may be
+// lost; the answer comes to Options.AnswerTo.
+func (l *Links) AskSnapshot(to paxos.ReplicaID, ask protocol.SnapshotAsk) {
+	l.queue(to, classFetch, ask.Append(nil), 1)
+}
+
+// takeSnapshot handles a frame that carries a copy of a replica's state. An answer
+// for which the other replica has no room is left out: it asks again.
+func (l *Links) takeSnapshot(k *link, f protocol.Frame, answers *protocol.Outbox) error {
+	l.options.Counters.PeerFrames.Add(1)
+	if f.Kind == protocol.KindSnapshotChunk {
+		answer, err := protocol.DecodeSnapshotChunk(f.Body)
+		if err != nil {
+			return fmt.Errorf("frame of %s: %w", k.peer, err)
+		}
+		if l.options.AnswerTo != nil {
+			l.options.AnswerTo(k.peer, answer)
+		}
+		return nil
+	}
+	ask, err := protocol.DecodeSnapshotAsk(f.Body)
+	if err != nil {
+		return fmt.Errorf("frame of %s: %w", k.peer, err)
+	}
+	if l.options.Answer == nil {
+		return nil
+	}
+	answer := l.options.Answer(k.peer, ask)
+	_, err = answers.Write(answer.Append(nil))
+	if errors.Is(err, protocol.ErrOutboxFull) {
+		l.options.Counters.PeerDropped.Add(1)
+		return nil
+	}
+	return err
 }
 
 func (l *Links) serveBulk(k *link, b *bulk, stream *protocol.Stream) {
