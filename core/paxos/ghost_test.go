@@ -11,6 +11,8 @@ import (
 type ghost struct {
 	majority int
 	broken   error
+	// votesOnly: promises are not shown to this ghost.
+	votesOnly bool
 
 	proposed  map[proposalKey]Value
 	voters    map[proposalKey]replies
@@ -117,7 +119,9 @@ func (g *ghost) sent(envelopes []Envelope) {
 		e := &envelopes[i]
 		switch m := e.Message.(type) {
 		case *Accept:
-			g.accept(m)
+			g.accept(e, m)
+		case *Heartbeat:
+			g.mark(e, m)
 		case *Accepted:
 			for s := m.First; s <= m.Last; s++ {
 				g.vote(e, s, m)
@@ -128,7 +132,19 @@ func (g *ghost) sent(envelopes []Envelope) {
 	}
 }
 
-func (g *ghost) accept(m *Accept) {
+// mark: a leader says that slots are chosen in its own ballot.
+func (g *ghost) mark(e *Envelope, m *Heartbeat) {
+	for s := m.First; s <= m.Chosen; s++ {
+		if len(g.voters[proposalKey{s, m.Ballot}].members(g.majority)) == 0 {
+			g.breaks("mark: %s says that slot %d is chosen in %s, for which no quorum voted", e.From, s, m.Ballot.Long())
+		}
+	}
+}
+
+func (g *ghost) accept(e *Envelope, m *Accept) {
+	if !g.votesOnly && len(g.promisers[m.Ballot].members(g.majority)) == 0 {
+		g.breaks("phase 1: %s proposes in %s, for which it has no quorum of promises", e.From, m.Ballot.Long())
+	}
 	key := proposalKey{m.Slot, m.Ballot}
 	if known, ok := g.proposed[key]; ok && !bytes.Equal(known, m.Value) {
 		g.breaks("one value per ballot: %s proposes %q and %q in slot %d", m.Ballot.Long(), known, m.Value, m.Slot)

@@ -268,9 +268,8 @@ func (p *Proposer) onPromise(e *Envelope, m *Promise, out *Output) {
 	}
 	for _, part := range p.parts[e.From.Replica-1] {
 		if !p.cfg.Mutant.Has(mutant.M40) {
-			p.from = max(p.from, part.Floor+1)
+			p.from, p.chosenMark = max(p.from, part.Floor+1), max(p.chosenMark, part.Chosen)
 		}
-		p.chosenMark = max(p.chosenMark, part.Chosen)
 		for _, entry := range part.Entries {
 			p.report(entry)
 		}

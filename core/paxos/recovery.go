@@ -184,6 +184,7 @@ func (a *Acceptor) refuseToHelp(e *Envelope, out *Output) {
 		return
 	}
 	if a.cfg.Mutant.Has(mutant.M22) {
+		a.vector[a.cfg.Self-1] = a.cfg.Incarnation
 		switch m := e.Message.(type) {
 		case *RecoverQuery:
 			a.onRecoverQuery(e, m, out)
