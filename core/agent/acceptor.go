@@ -51,7 +51,8 @@ func CreateAcceptor(cfg paxos.Config, o AcceptorOptions) error {
 // back from the others if there is a way ([AcceptorOptions.Renew]): an acceptor
 // without its memory is no acceptor ("Paxos Made Simple", section 2.3, needs it to
 // remember). Errors that say nothing about the state, such as a missing
-// permission, are returned.
+// permission, are returned; with a full disk it refuses until it is started again
+// with space.
 //
 // An acceptor that has cut its log waits, refusing, until the own learner's agent
 // has told it that the store holds what was cut.
@@ -87,6 +88,10 @@ func OpenAcceptor(cfg paxos.Config, o AcceptorOptions) (*Agent, error) {
 		store.places = paxos.SlotTable[wal.Position]{}
 		acceptor = paxos.NewAcceptor(cfg, o.Limits, store)
 		acceptor.Lose(err.Error())
+	case errors.Is(err, wal.ErrNoSpace): // nothing is lost, but nothing can be promised either
+		store.places = paxos.SlotTable[wal.Position]{}
+		acceptor = paxos.NewAcceptor(cfg, o.Limits, store)
+		acceptor.Refuse(err.Error())
 	default:
 		return nil, err
 	}
@@ -104,7 +109,7 @@ var errUnborn = errors.New("the log has no beginning: its acceptor was not compl
 // for lost from those that only say that it could not be read now.
 func stateLost(err error) bool {
 	for _, lost := range []error{
-		wal.ErrDamaged, wal.ErrPoisoned, wal.ErrNotExist, wal.ErrIdentity, wal.ErrForeign, wal.ErrNoSpace,
+		wal.ErrDamaged, wal.ErrPoisoned, wal.ErrNotExist, wal.ErrIdentity, wal.ErrForeign,
 	} {
 		if errors.Is(err, lost) {
 			return true
@@ -173,8 +178,11 @@ func (s *logStore) record(out *paxos.Output) error {
 		}
 		s.log = log
 	}
-	if len(out.Records) == 0 || s.log == nil {
+	if len(out.Records) == 0 {
 		return nil
+	}
+	if s.log == nil {
+		panic("agent: an acceptor without a log wants something kept")
 	}
 	oldest := s.cut(out)
 	for first := 0; first < len(out.Records); {

@@ -84,6 +84,8 @@ type Acceptor struct {
 	told []ChosenRun
 	// answered are the Prepares that this batch has answered.
 	answered []prepared
+	// newlyNormal: it became normal in this batch.
+	newlyNormal bool
 
 	now     uint64 // ticks since the start
 	revived uint64 // when the others were last told of this life
@@ -127,8 +129,9 @@ func BirthRecord(cfg Config) Record {
 	return r
 }
 
-// Refuse makes the acceptor refuse for ever, for the reason given.
-func (a *Acceptor) Refuse(reason string) { a.refusing = reason }
+// Refuse makes the acceptor refuse for ever, for the reason given. A recovery that
+// is under way ends: it begins anew with the next start.
+func (a *Acceptor) Refuse(reason string) { a.refusing, a.recovery = reason, nil }
 
 // Refusing returns why the acceptor refuses, or "". A recovering acceptor
 // refuses, too.
@@ -261,7 +264,7 @@ func (a *Acceptor) Settle(out *Output) {
 		m := &Accepted{Ballot: first.ballot, First: first.slot, Last: last, Vector: a.vector, Chosen: a.chosen}
 		a.sendVote(out, first.to, m)
 	}
-	a.voted, a.answered = a.voted[:0], a.answered[:0]
+	a.voted, a.answered, a.newlyNormal = a.voted[:0], a.answered[:0], false
 	if len(a.told) > 0 {
 		out.Records = append(out.Records, Record{Kind: RecordRuns, Runs: a.told})
 		a.told = nil
@@ -408,6 +411,10 @@ func (a *Acceptor) onReadQuery(e *Envelope, m *ReadQuery, out *Output) {
 		highest = 0
 	}
 	answer := a.cfg.envelope(RoleAcceptor, e.From, &ReadAnswer{Round: m.Round, Highest: highest})
+	if a.newlyNormal { // it is nobody until the records of this batch are durable
+		out.Messages = append(out.Messages, answer)
+		return
+	}
 	out.Prompt = append(out.Prompt, answer)
 }
 

@@ -29,6 +29,13 @@ func (a *Acceptor) onCheckpoint(e *Envelope, m *Checkpoint, out *Output) {
 		}
 		return
 	}
+	if a.checkpoint < a.floor {
+		a.newlyNormal = true
+		out.Events = append(out.Events, Event{
+			Kind: EventNormal, Ballot: a.promised, Slot: a.floor, Incarnation: a.cfg.Incarnation,
+			Reason: "the own store holds what was cut",
+		})
+	}
 	a.checkpoint = m.Slot
 	a.chosen = max(a.chosen, m.Slot)
 	if floor := a.floorWanted(); floor > a.floor {

@@ -24,7 +24,7 @@ func (a *Acceptor) hold(s Slot, b Ballot, v Value) {
 // in Settle, and the agent appends the batch's records before the next Step.
 func (a *Acceptor) evict() {
 	for a.resident > a.options.MemoryBytesMax && a.evictNext <= a.highest {
-		a.evictNext = a.votes.next(a.evictNext)
+		a.evictNext = min(a.votes.next(a.evictNext), a.highest)
 		if v := a.votes.find(a.evictNext); v != nil && !v.away && len(v.value) > 0 {
 			a.resident -= len(v.value)
 			v.value, v.away = nil, true

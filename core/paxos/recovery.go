@@ -382,7 +382,7 @@ func (a *Acceptor) completeIfReady(out *Output) {
 
 func (a *Acceptor) complete(out *Output) {
 	out.Records = append(out.Records, Record{Kind: RecordBorn, Incarnation: a.cfg.Incarnation, Vector: a.vector})
-	a.recovery, a.born = nil, true
+	a.recovery, a.born, a.newlyNormal = nil, true, true
 	a.vector[a.cfg.Self-1] = a.cfg.Incarnation
 	out.Events = append(out.Events, Event{
 		Kind: EventNormal, Ballot: a.promised, Slot: a.floor, Incarnation: a.cfg.Incarnation,

@@ -72,8 +72,10 @@ func (t *voteTable) find(s Slot) *vote {
 	return v
 }
 
-// next returns the first slot from s on that holds a vote, or a slot beyond
-// every vote.
+// noSlot is beyond every slot.
+const noSlot = ^Slot(0)
+
+// next returns the first slot from s on that holds a vote, or [noSlot].
 func (t *voteTable) next(s Slot) Slot {
 	for s = max(s, t.base*slotsPerChunk+1); s <= t.end(); s++ {
 		i := (s-1)/slotsPerChunk - t.base
@@ -85,5 +87,5 @@ func (t *voteTable) next(s Slot) Slot {
 			return s
 		}
 	}
-	return s
+	return noSlot
 }

@@ -221,7 +221,7 @@ func (s *script) handle(t *testing.T, d *datadriven.TestData) {
 			s.each(t, arg.Key, func(h *host) { h.paused = 0; h.wake() })
 		case "rot":
 			r.mayFail = true
-			if _, _, ok := r.disk.Rot(logDir, segmentHeadBytes); !ok {
+			if _, _, ok := r.disk.Rot(r.logDir(), segmentHeadBytes); !ok {
 				t.Fatal("nothing can rot")
 			}
 		}

@@ -15,6 +15,10 @@ type sink struct {
 
 	entries []kv.Entry
 	results []session.Result
+
+	durable  paxos.Slot // last shown
+	fetching bool
+	fetched  *snapshot // is here and was not installed yet
 }
 
 // Apply implements agent.Sink.
@@ -37,8 +41,11 @@ func (s *sink) Apply(chosen []paxos.Entry) error {
 	mark := s.machine.Chain()
 	c.show(check.Event{
 		Kind: check.Applied, Agent: learner, Slot: paxos.Slot(mark.Slot),
-		State: mark.Hash ^ uint64(s.machine.Sessions())<<48 ^ s.machine.LogMillis(), Revision: s.machine.Revision(),
+		State: stateOf(s.machine), Revision: s.machine.Revision(),
 	})
+	if s.fetched != nil && s.fetched.slot <= paxos.Slot(mark.Slot) {
+		s.fetched = nil // this learner has overtaken it
+	}
 	for i := range results {
 		s.replica.gateway.applied(results[i])
 	}
@@ -71,18 +78,13 @@ func (s *sink) Read(done []paxos.ReadDone) {
 
 // Durable implements agent.Sink.
 func (s *sink) Durable() paxos.Slot {
-	durable, err := s.replica.store.Durable()
-	if err != nil {
-		panic(err) // a store in memory does not fail
+	durable := s.replica.durable()
+	if durable != s.durable {
+		s.durable = durable
+		s.replica.cluster.show(check.Event{Kind: check.Stored, Agent: s.replica.learner.address, Slot: durable})
 	}
-	return paxos.Slot(durable)
+	return durable
 }
-
-// Want implements agent.Sink.
-func (s *sink) Want(paxos.Snapshot) {}
-
-// Install implements agent.Sink.
-func (s *sink) Install(paxos.Slot) error { return nil }
 
 // Close implements agent.Sink.
 func (s *sink) Close() error { return nil }
