@@ -97,7 +97,7 @@ func (r *replica) config() paxos.Config {
 func (r *replica) acceptorOptions() agent.AcceptorOptions {
 	o := r.cluster.options
 	var run [16]byte
-	binary.BigEndian.PutUint64(run[:], 1+r.cluster.streams.host.Uint64N(1<<63))
+	binary.BigEndian.PutUint64(run[:], 1+r.cluster.streams.nonce.Uint64N(1<<63))
 	return agent.AcceptorOptions{
 		Options: agent.Options{Tap: r.acceptor.keepRecords}, Log: r.logOptions(), Renew: r.renew,
 		Limits: paxos.AcceptorOptions{

@@ -343,6 +343,10 @@ func (s *script) see(e *check.Event) {
 // tidy leaves out the details of a diagnosis, which are the log's to test.
 func tidy(line string) string {
 	line, _, _ = strings.Cut(line, `: "/acceptor`)
+	if before, after, ok := strings.Cut(line, `: no directory "/acceptor`); ok {
+		_, after, _ = strings.Cut(after, "; ")
+		line = before + "; " + after
+	}
 	return strings.TrimRight(line, " ")
 }
 

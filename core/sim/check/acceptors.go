@@ -40,7 +40,8 @@ func (w *promise) Watch(e *Event) error {
 		return nil
 	}
 	a := &w.acceptors[e.Agent.Replica]
-	if e.Kind == Told && e.Note.Kind == paxos.EventNormal && e.Note.Ballot.Less(a.counted) {
+	normal := e.Kind == Told && e.Note.Kind == paxos.EventNormal && e.Note.Incarnation == w.lives.of(e.Agent.Replica)
+	if normal && e.Note.Ballot.Less(a.counted) {
 		return fmt.Errorf("%s is normal as incarnation %d with the promise %s, but was counted for %s",
 			e.Agent, e.Note.Incarnation, e.Note.Ballot.Long(), a.counted.Long())
 	}

@@ -23,6 +23,9 @@ func (w *lives) Watch(e *Event) error {
 	return nil
 }
 
+// of is the latest life of a replica's acceptor.
+func (w *lives) of(r paxos.ReplicaID) paxos.Incarnation { return w.latest[r] }
+
 func (w *lives) isOld(e *paxos.Envelope) bool { return e.Incarnation < w.latest[e.From.Replica] }
 
 func (*lives) Finish() error { return nil }
