@@ -74,10 +74,20 @@ func (a *Acceptor) floorWanted() Slot {
 			wanted = max(wanted, s)
 		}
 	}
-	if wanted-a.floor < min(cutSlotsMin, keep/4+1) {
+	if wanted-a.floor < min(cutSlotsMin, keep/4+1) && !a.heavy(wanted) {
 		return a.floor
 	}
 	return wanted
+}
+
+// heavy reports whether the few slots through the given one are so large that the
+// log would grow far beyond what is to be kept if they waited for more.
+func (a *Acceptor) heavy(through Slot) bool {
+	var bytes int64
+	for s := a.votes.next(a.floor + 1); s <= min(through, a.highest); s = a.votes.next(s + 1) {
+		bytes += int64(a.votes.find(s).bytes)
+	}
+	return a.options.KeepBytesMax > 0 && bytes > a.options.KeepBytesMax/4
 }
 
 // cut forgets everything through a slot. Its record is durable before the files
