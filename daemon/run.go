@@ -42,8 +42,14 @@ func run(f *flags) error {
 	if !ok {
 		return fail(exitUsage, unknownReplica(f.replica, c))
 	}
-	s := settings{config: c, dir: c.ReplicaDir(r.ID), ring: monitor.NewRing(ringLinesMax)}
-	if s.identity, err = readIdentity(s.dir, r, c); err != nil {
+	s := settings{
+		config: c, dir: c.ReplicaDir(r.ID), ring: monitor.NewRing(ringLinesMax), checkpoint: checkpointEvery,
+	}
+	s.identity, err = readIdentity(s.dir, r, c)
+	if errors.Is(err, identity.ErrNone) {
+		s.identity, err = lostIdentity(c, r, s.dir, err, os.Stderr)
+	}
+	if err != nil {
 		return err
 	}
 	lock, err := identity.TakeLock(s.dir)

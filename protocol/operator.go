@@ -42,11 +42,12 @@ type Status struct {
 	Roles       []RoleStatus  `json:"roles"`
 	Leader      string        `json:"leader"` // "" if none is known
 	Ballot      string        `json:"ballot"`
-	Voted       uint64        `json:"voted"`   // highest slot its acceptor voted in
-	Chosen      uint64        `json:"chosen"`  // end of the unbroken prefix its learner knows
-	Applied     uint64        `json:"applied"` // in the state machine
-	Flushed     uint64        `json:"flushed"` // applied and surely on disk
-	Floor       uint64        `json:"floor"`   // what its acceptor has cut away
+	Voted       uint64        `json:"voted"`     // highest slot its acceptor voted in
+	Chosen      uint64        `json:"chosen"`    // end of the unbroken prefix its learner knows
+	Applied     uint64        `json:"applied"`   // in the state machine
+	Flushed     uint64        `json:"flushed"`   // applied and surely on disk
+	Floor       uint64        `json:"floor"`     // what its acceptor has cut away
+	LogBytes    int64         `json:"log_bytes"` // length of the files of its acceptor's log
 	Revision    uint64        `json:"revision"`
 	Queues      []QueueStatus `json:"queues"`
 	Peers       []PeerStatus  `json:"peers"`

@@ -56,11 +56,11 @@ const (
 )
 
 // Store implements kv.Store on Pebble. Calls may come from many goroutines, but
-// Apply from one at a time, and Close or Abandon last. Only Flush, Copy and
-// Checkpoint may come later; their error is ErrClosed then.
+// Apply from one at a time, and Close or Abandon last. Only Flush, Durable,
+// Copy and Checkpoint may come later; their error is ErrClosed then.
 type Store struct {
 	options Options
-	// life is held by those three, and by the end of the store, which sets closed.
+	// life is held by those four, and by the end of the store, which sets closed.
 	life   sync.RWMutex
 	closed bool
 	copies atomic.Uint64 // made so far
@@ -261,6 +261,11 @@ func (s *Store) wrapFlush(err error) error {
 // Durable implements kv.Store. It costs a read after each memtable written, and
 // next to nothing otherwise.
 func (s *Store) Durable() (uint64, error) {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return 0, fmt.Errorf("read the durable slot of %s: %w", s.options.Dir, ErrClosed)
+	}
 	s.durableMu.Lock()
 	defer s.durableMu.Unlock()
 	if !s.durableOld.Swap(false) {
