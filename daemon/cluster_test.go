@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +14,6 @@ import (
 	"synod/core/config"
 	"synod/core/paxos"
 	"synod/daemon/host"
-	"synod/daemon/identity"
 	"synod/daemon/monitor"
 	"synod/protocol"
 	"synod/protocol/client"
@@ -50,7 +47,7 @@ func newCluster(t *testing.T, replicas int) *cluster {
 		peers, clients = append(peers, open(t, "127.0.0.1:0")), append(clients, open(t, "127.0.0.1:0"))
 		fmt.Fprintf(&text, "[replicas.r%d]\nclient = %q\npeer = %q\n", i+1, clients[i].Addr(), peers[i].Addr())
 	}
-	fmt.Fprintf(&text, "[storage]\ndir = %q\nsegment = \"2MiB\"\n", t.TempDir())
+	fmt.Fprintf(&text, "[storage]\ndir = %q\nsegment = \"2MiB\"\nkeep = \"1MiB\"\n", t.TempDir())
 	text.WriteString("[log]\nrequests = \"all\"\n[faults]\nenabled = true\n")
 	var err error
 	if c.config, err = config.Parse(config.Source{Name: "config.toml", Text: []byte(text.String())}); err != nil {
@@ -101,7 +98,8 @@ func (c *cluster) start(i int, peers, clients net.Listener) {
 	m := c.running[i]
 	m.settings = settings{
 		config: c.config, identity: id, dir: c.config.ReplicaDir(r.ID), logger: logger.With("replica", r.ID), ring: ring,
-		fatal: func(f host.Failure) { c.t.Errorf("%s: %s failed: %v\n%s", r.ID, f.Role, f.Err, f.Stack) },
+		checkpoint: 100 * time.Millisecond,
+		fatal:      func(f host.Failure) { c.t.Errorf("%s: %s failed: %v\n%s", r.ID, f.Role, f.Err, f.Stack) },
 	}
 	m.daemon = newDaemon(m.settings)
 	if err := m.daemon.start(peers, clients); err != nil {
@@ -301,25 +299,6 @@ func TestAMinorityAnswersReadablyAndAMajorityGoesOn(t *testing.T) {
 	must[client.Info](t)(writer.Put(ctx, []byte("k"), []byte("y")))
 }
 
-func TestALostLogRefusesToVoteAndTheOthersGoOn(t *testing.T) {
-	c := newCluster(t, 3)
-	ctx := context.Background()
-	writer := c.client(client.WithReplica("r1"))
-	must[client.Info](t)(writer.Put(ctx, []byte("k"), []byte("v")))
-	c.stop(2)
-	loseAcceptor(t, c.config.ReplicaDir("r3"))
-	c.start(2, nil, nil)
-	must[client.Info](t)(writer.Put(ctx, []byte("k"), []byte("w")))
-	got := must[client.Value](t)(writer.Get(ctx, []byte("k"), client.At("r3")))
-	if string(got.Value) != "w" {
-		t.Errorf("the learner of a refusing replica answers %q", got.Value)
-	}
-	status := c.running[2].daemon.Status()
-	if acceptor := status.Roles[1]; acceptor.State != "refusing" || acceptor.Cause == "" {
-		t.Errorf("the acceptor without its log is %+v", acceptor)
-	}
-}
-
 func TestAPausedProposerIsPassedBy(t *testing.T) {
 	c := newCluster(t, 3)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -388,12 +367,4 @@ func codeOfExit(err error) int {
 		return coded.code
 	}
 	return -1
-}
-
-// loseAcceptor is a disk that lost the acceptor's log.
-func loseAcceptor(t *testing.T, dir string) {
-	t.Helper()
-	if err := os.RemoveAll(filepath.Join(dir, identity.AcceptorDir)); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -95,7 +95,7 @@ func initialiseOne(c *config.Config, r config.Replica, cluster paxos.ClusterID) 
 	self := paxos.Config{
 		Cluster: cluster, Self: s.identity.Replica, Replicas: s.identity.Replicas, Incarnation: s.identity.Incarnation,
 	}
-	if err := agent.CreateAcceptor(self, s.acceptorOptions()); err != nil {
+	if err := agent.CreateAcceptor(self, s.acceptorOptions(s.identity)); err != nil {
 		return fmt.Errorf("make the acceptor's log: %w", err)
 	}
 	return identity.Write(s.dir, s.identity)

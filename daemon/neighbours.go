@@ -122,7 +122,7 @@ func (n *neighbour) refusal(mine bool, cluster clusterChoice) string {
 	}
 	return fmt.Sprintf("this cluster has begun: %s has applied up to slot %d, voted up to slot %d and promised ballot "+
 		"%s. An acceptor without its memory must not vote: what was chosen with its help could be lost. If this replica has "+
-		"run before, restore its folder; its return without it is not in this version. If it is new: all replicas must be "+
+		"run before, start it without init: it recovers from the others. If it is new: all replicas must be "+
 		"initialised before the first is started", n.hello.Replica, n.status.Applied, n.status.Voted,
 		orNone(n.status.Ballot))
 }

@@ -72,7 +72,7 @@ func TestInitRefusesAReplicaOfAClusterThatHasBegun(t *testing.T) {
 	c.stop(2)
 	_, _, err = initAt(t, "r3", own, addresses...)
 	wantInitRefused(t, err, "cluster has begun: r1 has applied up to slot ", "without its memory must not vote",
-		"restore its folder", "not in this version", "before the first is started", "nothing was changed")
+		"start it without init", "recovers from the others", "before the first is started", "nothing was changed")
 	for _, id := range []string{other, "new"} {
 		_, _, err = initAt(t, "r3", id, addresses...)
 		wantInitRefused(t, err, "r1 of another cluster runs, "+own)

@@ -20,7 +20,7 @@ func (d *daemon) Hello(h protocol.Hello) protocol.HelloAnswer {
 	d.logger.Debug("operator says hello", "program", h.Program, "version", h.Version)
 	return protocol.HelloAnswer{
 		Cluster: d.self.Cluster.String(), Name: d.config.Cluster.Name, Replica: d.self.Self.String(),
-		Incarnation: uint64(d.self.Incarnation), Version: version(), Replicas: d.config.ReplicaIDs(),
+		Incarnation: uint64(d.life.present().Incarnation), Version: version(), Replicas: d.config.ReplicaIDs(),
 		Faults: d.config.Faults.Enabled, PID: os.Getpid(), Now: time.Now(),
 	}
 }
@@ -33,7 +33,7 @@ func (d *daemon) Status() protocol.Status {
 	roles := d.host.Status()
 	acceptor, learner := &roles[1], &roles[2]
 	s := protocol.Status{
-		Replica: d.self.Self.String(), Incarnation: uint64(d.self.Incarnation),
+		Replica: d.self.Self.String(), Incarnation: uint64(d.life.present().Incarnation),
 		Voted: uint64(acceptor.Agent.Voted), Chosen: uint64(learner.Agent.Chosen), Applied: uint64(learner.Agent.Applied),
 		Chaos: d.faults.Chaos(), Connections: d.gateway.Connections(), Version: version(),
 		UptimeMS: time.Since(d.started).Milliseconds(), LogSequence: d.ring.Last(), PID: os.Getpid(),
@@ -77,7 +77,8 @@ func (d *daemon) Status() protocol.Status {
 	s.Requests.Updates, s.Requests.Reads, s.Requests.Failed = d.gateway.Served()
 	s.Operations = d.counters.Operations.Status()
 	s.LogBytes, s.StoreBytes, s.LastErrors = acceptor.Agent.Log.Bytes, d.applied.storeBytes(), d.lastErrors()
-	s.Applied, s.Revision, s.Flushed = max(s.Applied, d.gateway.Applied()), d.gateway.Revision(), d.flushed.Load()
+	s.Floor = uint64(acceptor.Agent.Floor)
+	s.Applied, s.Revision, s.Flushed = max(s.Applied, d.gateway.Applied()), d.gateway.Revision(), d.flushed()
 	return s
 }
 

@@ -46,8 +46,14 @@ func run(f *flags) error {
 	if err != nil {
 		return fail(exitUsage, err)
 	}
-	s := settings{config: c, plant: plant, dir: c.ReplicaDir(r.ID), ring: monitor.NewRing(ringLinesMax)}
-	if s.identity, err = readIdentity(s.dir, r, c); err != nil {
+	s := settings{
+		config: c, plant: plant, dir: c.ReplicaDir(r.ID), ring: monitor.NewRing(ringLinesMax), checkpoint: checkpointEvery,
+	}
+	s.identity, err = readIdentity(s.dir, r, c)
+	if errors.Is(err, identity.ErrNone) {
+		s.identity, err = lostIdentity(c, r, s.dir, err, os.Stderr)
+	}
+	if err != nil {
 		return err
 	}
 	lock, err := identity.TakeLock(s.dir)

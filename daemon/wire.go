@@ -8,23 +8,21 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"synod/core/agent"
 	"synod/core/config"
-	"synod/core/kv"
 	"synod/core/mutant"
 	"synod/core/paxos"
-	"synod/core/wal"
 	"synod/daemon/fault"
 	"synod/daemon/gateway"
 	"synod/daemon/host"
 	"synod/daemon/identity"
 	"synod/daemon/monitor"
 	"synod/daemon/peer"
+	"synod/daemon/snapshot"
 	"synod/daemon/store"
 	"synod/daemon/trace"
 	"synod/protocol"
@@ -35,10 +33,6 @@ const (
 	mailboxMessagesMax = 16 << 10
 	mailboxBytesMax    = 64 << 20
 )
-
-// acceptorBytesMax bounds the values that an acceptor keeps in memory beside its
-// log.
-const acceptorBytesMax = 8 << 20
 
 // drainMax is how long a stop waits for requests under way.
 const drainMax = 10 * time.Second
@@ -53,6 +47,8 @@ type settings struct {
 	ring     *monitor.Ring
 	file     *monitor.File    // nil in tests
 	lines    []*monitor.Queue // of the logger: the file's, standard error's; none in tests
+	// checkpoint is the pause between two checkpoints of the applied state.
+	checkpoint time.Duration
 	// fatal ends the process; it must not return in a product.
 	fatal func(host.Failure)
 }
@@ -79,16 +75,22 @@ type daemon struct {
 	links    *peer.Links
 	gateway  *gateway.Gateway
 	faults   *fault.Controller
-	flushed  atomic.Uint64 // slot that no crash of the learner takes back
-	leader   leaderSign
-	serving  sync.WaitGroup
-	admin    *admin
+	learner  atomic.Pointer[sink]
+	life     lives
+	copies   *snapshot.Server
+	// checkpoints is nil until start.
+	checkpoints *checkpointer
+	fetcher     *snapshot.Fetcher
+	leader      leaderSign
+	serving     sync.WaitGroup
+	admin       *admin
 }
 
 // newDaemon joins the parts; nothing runs before start, except the gateway's
 // clock.
 func newDaemon(s settings) *daemon {
 	d := &daemon{settings: s, run: random(), started: time.Now()}
+	d.life.identity = s.identity
 	d.self = paxos.Config{
 		Cluster: s.identity.Cluster, Self: s.identity.Replica, Replicas: len(s.config.Replicas),
 		Incarnation: s.identity.Incarnation, Mutant: s.plant,
@@ -103,6 +105,11 @@ func newDaemon(s settings) *daemon {
 	d.links = peer.New(peer.Options{
 		Identity: speaks, Addresses: d.peerAddresses(), Receive: d.receive, Down: d.linkDown,
 		Logger: s.logger, Counters: &d.counters, Faults: broken,
+		Answer: d.answerSnapshot, AnswerTo: d.takeSnapshot,
+	})
+	d.copies = snapshot.NewServer(snapshot.ServerOptions{Make: d.copyState, Logger: s.logger, First: random()})
+	d.fetcher = snapshot.NewFetcher(snapshot.FetcherOptions{
+		Ask: d.links.AskSnapshot, Receive: d.receiveCopy, Ready: d.snapshotReady, Logger: s.logger,
 	})
 	d.host = host.New(host.Options{
 		Self: d.self.Self, Tick: s.config.Consensus.Tick,
@@ -123,9 +130,13 @@ func newDaemon(s settings) *daemon {
 // start runs everything: the roles, then the links, then the door for clients.
 // It owns the listeners, also when it fails.
 func (d *daemon) start(peers, clients net.Listener) error {
+	if err := store.Clean(d.storeOptions()); err != nil {
+		return errors.Join(err, peers.Close(), clients.Close())
+	}
 	if err := d.host.Run(); err != nil {
 		return errors.Join(err, peers.Close(), clients.Close())
 	}
+	d.checkpoints = newCheckpointer(d)
 	d.serving.Go(func() { d.serve(d.links.Serve, peers) })
 	d.links.Start()
 	d.serving.Go(func() { d.serve(d.gateway.Serve, clients) })
@@ -146,6 +157,9 @@ func (d *daemon) serve(serve func(net.Listener) error, listener net.Listener) {
 func (d *daemon) stop() error {
 	d.faults.Close()
 	d.gateway.Drain(drainMax)
+	d.fetcher.Close()
+	d.copies.Close()
+	d.checkpoints.close()
 	err := d.host.Close() // the learner's end still answers what waits for it
 	d.gateway.Close()
 	d.links.Close()
@@ -172,104 +186,6 @@ func (d *daemon) openProposer() (host.Agent, error) {
 		Run: random(), Seed: random(), HeartbeatTicks: c.HeartbeatTicks(), ElectionTicks: c.ElectionTicks(),
 		WindowMax: c.Window, BatchBytesMax: int(c.Batch),
 	}, agent.Options{}), nil
-}
-
-// acceptorOptions say where the acceptor's log lies.
-func (s *settings) acceptorOptions() agent.AcceptorOptions {
-	id := s.identity
-	return agent.AcceptorOptions{Limits: paxos.AcceptorOptions{MemoryBytesMax: acceptorBytesMax}, Log: wal.Options{
-		Dir:          filepath.Join(s.dir, identity.AcceptorDir),
-		SegmentBytes: int64(s.config.Storage.Segment), Background: true, Mutant: s.plant,
-		Identity: wal.Identity{
-			Cluster: id.Cluster, Replica: uint8(id.Replica), Incarnation: uint64(id.Incarnation),
-		},
-	}}
-}
-
-// openAcceptor replays the acceptor's log.
-func (d *daemon) openAcceptor() (host.Agent, error) {
-	options := d.acceptorOptions()
-	options.Tap = d.trace.Arrived
-	options.AroundSync = func(sync func() error) error {
-		begin := time.Now()
-		err := sync()
-		end := time.Now()
-		d.syncs.Add(end, end.Sub(begin))
-		return err
-	}
-	opened, err := agent.OpenAcceptor(d.self, options)
-	if err != nil {
-		return nil, err
-	}
-	if status := opened.Status(); status.Reason != "" {
-		d.logger.Error("acceptor refuses to vote", "role", "acceptor", "reason", status.Reason)
-	}
-	return opened, nil
-}
-
-// openLearner opens the applied state and a learner that goes on after it.
-func (d *daemon) openLearner() (host.Agent, error) {
-	opened, err := store.Open(store.Options{
-		Dir: filepath.Join(d.dir, identity.StoreDir),
-		Report: func(err error) {
-			d.logger.Error("applied store", "role", "learner", "error", err)
-		},
-		Fatal: func(message string) {
-			d.fatal(host.Failure{Role: paxos.RoleLearner, Err: errors.New(message)})
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	machine, err := kv.New(opened, kv.Options{Replica: int(d.self.Self), Mutant: d.plant})
-	if err != nil {
-		opened.Abandon()
-		return nil, err
-	}
-	d.gateway.Attach(machine)
-	d.applied.look(machine, opened, time.Now())
-	return agent.NewLearner(d.self, paxos.LearnerOptions{
-		Run: random(), Applied: paxos.Slot(machine.Applied()),
-	}, &sink{Gateway: d.gateway, daemon: d, store: opened, machine: machine}, agent.Options{}), nil
-}
-
-// sink is the state machine behind the learner: the gateway applies and answers.
-type sink struct {
-	*gateway.Gateway
-	daemon  *daemon
-	store   *store.Store
-	machine *kv.Machine
-}
-
-// Close makes everything applied durable.
-func (s *sink) Close() error {
-	s.Detach()
-	s.daemon.applied.down()
-	return s.store.Close()
-}
-
-// Apply applies, answers, and looks how much is durable by now.
-func (s *sink) Apply(chosen []paxos.Entry) error {
-	known := time.Now()
-	if err := s.Gateway.Apply(chosen); err != nil {
-		return err
-	}
-	done := time.Now()
-	s.daemon.trace.Applied(chosen, known, done)
-	s.daemon.applied.look(s.machine, s.store, done)
-	durable, err := s.store.Durable()
-	if err != nil {
-		return fmt.Errorf("applied store: %w", err)
-	}
-	s.daemon.flushed.Store(durable)
-	return nil
-}
-
-// Abandon is a crash: what is not durable is lost.
-func (s *sink) Abandon() {
-	s.Detach()
-	s.daemon.applied.down()
-	s.store.Abandon()
 }
 
 // receive takes messages of other replicas.

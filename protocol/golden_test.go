@@ -57,6 +57,7 @@ func peerVectors() []vector {
 		{Slot: 9, Ballot: older}, {Slot: 10, Ballot: ballot, Value: paxos.AppendBatch(nil, 1000, [][]byte{{3, 1}})},
 	}
 	round := paxos.ReadRound{Run: 0xfeed, Counter: 200}
+	nonce := paxos.Nonce{Run: [16]byte{1, 2, 3, 15: 16}, Attempt: 200}
 	messages := []paxos.Message{
 		&paxos.Forward{Commands: [][]byte{[]byte("one"), []byte("two")}, Relayed: true},
 		&paxos.Canvass{Attempt: 3},
@@ -76,9 +77,19 @@ func peerVectors() []vector {
 		&paxos.Fetch{First: 1, Last: 20, BytesMax: 65536},
 		&paxos.Held{
 			First: 1, Through: 20, Highest: 21, Entries: entries,
-			Runs: []paxos.ChosenRun{{Ballot: older, First: 1, Last: 9}},
+			Runs: []paxos.ChosenRun{{Ballot: older, First: 1, Last: 9}}, Floor: 3,
 		},
 		&paxos.Refusing{Reason: "the log is damaged"},
+		&paxos.BelowFloor{Ballot: ballot, Floor: 300},
+		&paxos.RecoverQuery{Nonce: nonce},
+		&paxos.RecoverInfo{Nonce: nonce, Known: 2},
+		&paxos.Recover{Nonce: nonce, Incarnation: 3, From: 200},
+		&paxos.RecoverState{
+			Nonce: nonce, Incarnation: 3, Vector: incarnations, Promised: ballot, Floor: 8, From: 9, Through: 10,
+			Last: true, Entries: entries,
+		},
+		&paxos.Recovering{Nonce: nonce},
+		&paxos.Revived{Vector: incarnations},
 	}
 	vectors := make([]vector, 0, len(messages))
 	for _, m := range messages {
@@ -220,7 +231,7 @@ func prefaceVectors() []vector {
 }
 
 func allVectors() []vector {
-	return slices.Concat(peerVectors(), clientVectors(), operatorVectors(), prefaceVectors())
+	return slices.Concat(peerVectors(), snapshotVectors(), clientVectors(), operatorVectors(), prefaceVectors())
 }
 
 func goldenPath(name string) string {

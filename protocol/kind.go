@@ -24,6 +24,10 @@ const (
 	// KindLeaving says that its sender takes no new requests on this session;
 	// what is in flight is still answered.
 	KindLeaving Kind = 0x00F2
+	// KindSnapshotAsk and KindSnapshotChunk carry a replica's state to another one,
+	// on a bulk connection.
+	KindSnapshotAsk   Kind = 0x00F3
+	KindSnapshotChunk Kind = 0x00F4
 	// KindStream is the first frame of a stream, from its dialler: its purpose.
 	KindStream Kind = 0x00F8
 )
@@ -69,6 +73,7 @@ const (
 
 var kindNames = map[Kind]string{
 	KindPing: "Ping", KindPong: "Pong", KindLeaving: "Leaving", KindStream: "Stream",
+	KindSnapshotAsk: "SnapshotAsk", KindSnapshotChunk: "SnapshotChunk",
 	KindOpenSession: "OpenSession", KindUpdate: "Update", KindGet: "Get", KindScan: "Scan", KindOneShot: "OneShot",
 	KindSessionOpened: "SessionOpened", KindUpdated: "Updated", KindGot: "Got", KindScanned: "Scanned",
 	KindError: "Error", KindHello: "Hello", KindStatusSubscribe: "StatusSubscribe", KindRole: "Role",

@@ -30,7 +30,8 @@ func EntryBytes(n int) int { return n + 3*binary.MaxVarintLen64 + 1 + 8 }
 // inside one; a frame with such a kind is forged or a bug.
 func crosses(kind paxos.Kind) bool {
 	switch kind {
-	case paxos.KindPropose, paxos.KindApplied, paxos.KindLinkDown, paxos.KindRead, paxos.KindChosenRuns:
+	case paxos.KindPropose, paxos.KindApplied, paxos.KindLinkDown, paxos.KindRead, paxos.KindChosenRuns,
+		paxos.KindCheckpoint, paxos.KindSnapshotReady:
 		return false
 	default:
 		return true
@@ -94,6 +95,30 @@ func appendMessage(dst []byte, message paxos.Message) []byte {
 	case *paxos.Refusing:
 		return appendBytes(dst, sentence(m.Reason))
 	}
+	return appendRecovery(dst, message)
+}
+
+// appendRecovery appends what acceptors say about cut and lost memory.
+func appendRecovery(dst []byte, message paxos.Message) []byte {
+	switch m := message.(type) {
+	case *paxos.BelowFloor:
+		return appendSlot(appendBallot(dst, m.Ballot), m.Floor)
+	case *paxos.RecoverQuery:
+		return appendNonce(dst, &m.Nonce)
+	case *paxos.RecoverInfo:
+		return binary.AppendUvarint(appendNonce(dst, &m.Nonce), uint64(m.Known))
+	case *paxos.Recover:
+		return appendSlot(binary.AppendUvarint(appendNonce(dst, &m.Nonce), uint64(m.Incarnation)), m.From)
+	case *paxos.RecoverState:
+		dst = binary.AppendUvarint(appendNonce(dst, &m.Nonce), uint64(m.Incarnation))
+		dst = appendSlot(appendBallot(appendVector(dst, &m.Vector), m.Promised), m.Floor)
+		dst = appendBool(appendSlot(appendSlot(dst, m.From), m.Through), m.Last)
+		return appendEntries(dst, m.Entries)
+	case *paxos.Recovering:
+		return appendNonce(dst, &m.Nonce)
+	case *paxos.Revived:
+		return appendVector(dst, &m.Vector)
+	}
 	panic(fmt.Sprintf("protocol: %s never leaves its replica", message.Kind()))
 }
 
@@ -113,7 +138,11 @@ func appendHeld(dst []byte, m *paxos.Held) []byte {
 		run := &m.Runs[i]
 		dst = appendSlot(appendSlot(appendBallot(dst, run.Ballot), run.First), run.Last)
 	}
-	return dst
+	return appendSlot(dst, m.Floor)
+}
+
+func appendNonce(dst []byte, n *paxos.Nonce) []byte {
+	return binary.AppendUvarint(append(dst, n.Run[:]...), n.Attempt)
 }
 
 func appendSlot(dst []byte, s paxos.Slot) []byte { return binary.AppendUvarint(dst, uint64(s)) }
@@ -162,7 +191,7 @@ func DecodeEnvelope(f Frame) (paxos.Envelope, error) {
 		return paxos.Envelope{}, fmt.Errorf("%w: kind %s does not travel between replicas", ErrMalformed, f.Kind)
 	}
 	switch kind {
-	case paxos.KindForward, paxos.KindPromise, paxos.KindAccept, paxos.KindHeld:
+	case paxos.KindForward, paxos.KindPromise, paxos.KindAccept, paxos.KindHeld, paxos.KindRecoverState:
 		f.Own()
 	}
 	d := decoder{rest: f.Body}
@@ -220,10 +249,33 @@ func (d *decoder) message(kind paxos.Kind) paxos.Message {
 		return &paxos.Fetch{First: d.slot(), Last: d.slot(), BytesMax: d.uvarint32()}
 	case paxos.KindHeld:
 		return &paxos.Held{
-			First: d.slot(), Through: d.slot(), Highest: d.slot(), Entries: d.entries(), Runs: d.runs(),
+			First: d.slot(), Through: d.slot(), Highest: d.slot(), Entries: d.entries(), Runs: d.runs(), Floor: d.slot(),
 		}
 	case paxos.KindRefusing:
 		return &paxos.Refusing{Reason: string(d.bytes(SentenceBytesMax))}
+	}
+	return d.recovery(kind)
+}
+
+func (d *decoder) recovery(kind paxos.Kind) paxos.Message {
+	switch kind {
+	case paxos.KindBelowFloor:
+		return &paxos.BelowFloor{Ballot: d.ballot(), Floor: d.slot()}
+	case paxos.KindRecoverQuery:
+		return &paxos.RecoverQuery{Nonce: d.nonce()}
+	case paxos.KindRecoverInfo:
+		return &paxos.RecoverInfo{Nonce: d.nonce(), Known: paxos.Incarnation(d.uvarint())}
+	case paxos.KindRecover:
+		return &paxos.Recover{Nonce: d.nonce(), Incarnation: paxos.Incarnation(d.uvarint()), From: d.slot()}
+	case paxos.KindRecoverState:
+		return &paxos.RecoverState{
+			Nonce: d.nonce(), Incarnation: paxos.Incarnation(d.uvarint()), Vector: d.vector(), Promised: d.ballot(),
+			Floor: d.slot(), From: d.slot(), Through: d.slot(), Last: d.boolean(), Entries: d.entries(),
+		}
+	case paxos.KindRecovering:
+		return &paxos.Recovering{Nonce: d.nonce()}
+	case paxos.KindRevived:
+		return &paxos.Revived{Vector: d.vector()}
 	}
 	d.fail("kind %d is not known, the sender may be of a later version", kind)
 	return nil
@@ -254,6 +306,12 @@ func (d *decoder) ballot() paxos.Ballot {
 
 func (d *decoder) round() paxos.ReadRound {
 	return paxos.ReadRound{Run: d.u64(), Counter: d.uvarint()}
+}
+
+func (d *decoder) nonce() (n paxos.Nonce) {
+	copy(n.Run[:], d.take(len(n.Run)))
+	n.Attempt = d.uvarint()
+	return n
 }
 
 func (d *decoder) vector() (v paxos.Vector) {

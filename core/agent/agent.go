@@ -24,6 +24,20 @@ type Sink interface {
 	Apply([]paxos.Entry) error
 	// Read answers reads from the state now reached.
 	Read([]paxos.ReadDone)
+	// Durable is the slot through which the state is durable, so that no crash
+	// takes it back. It may lag behind. What lies below may be cut from the log of
+	// this replica's acceptor: a sink that tells too much loses data.
+	Durable() paxos.Slot
+	// Want asks for a copy of another replica's state, because nobody holds the log
+	// that is missing here. It returns at once; it is repeated until the learner got
+	// on, and while a copy is on its way the sink may ignore it. When the copy is
+	// complete, checked and durable beside the state in use, the host tells the
+	// learner [paxos.SnapshotReady].
+	Want(paxos.Snapshot)
+	// Install puts the copy at this slot in the place of the state, so that a crash
+	// leaves one or the other. Durable is at least the slot afterwards. A copy that
+	// the learner has overtaken is never installed. An error is fatal.
+	Install(paxos.Slot) error
 	// Close ends it in order; Abandon as a crash would.
 	Close() error
 	Abandon()
@@ -33,10 +47,13 @@ type Sink interface {
 // the role are zero.
 type Status struct {
 	Role paxos.Roles
-	// State is "normal" or "refusing" for an acceptor, a
+	// State is "normal", "refusing" or "recovering" for an acceptor, a
 	// [paxos.ProposerState] for a proposer, "learning" for a learner.
 	State  string
-	Reason string // why it refuses
+	Reason string // why it does not vote, and how far a recovery is
+	// Incarnation is the life of an acceptor, or the one that it recovers into.
+	Incarnation paxos.Incarnation
+	Floor       paxos.Slot // the last slot that an acceptor has cut
 	// Ballot is the one promised, or the one led or campaigned with.
 	Ballot paxos.Ballot
 	Leader paxos.Ballot
@@ -64,8 +81,13 @@ type Agent struct {
 	options Options
 	out     paxos.Output
 	status  func(*Status)
-	sink    Sink // a learner's
 	store   *logStore
+	// Of a learner.
+	sink         Sink
+	cfg          paxos.Config
+	checkpoint   paxos.Slot // last told to the own acceptor
+	untold       int        // ticks since then
+	checkpointed bool       // it was told at all
 }
 
 // NewProposer returns a proposer's agent. It has no log.
@@ -84,7 +106,7 @@ func NewProposer(cfg paxos.Config, po paxos.ProposerOptions, o Options) *Agent {
 // it owns from now on.
 func NewLearner(cfg paxos.Config, lo paxos.LearnerOptions, sink Sink, o Options) *Agent {
 	l := paxos.NewLearner(cfg, lo)
-	a := &Agent{role: l, kind: paxos.RoleLearner, options: o, sink: sink}
+	a := &Agent{role: l, kind: paxos.RoleLearner, options: o, sink: sink, cfg: cfg}
 	a.status = func(s *Status) {
 		s.State, s.Applied, s.Chosen = "learning", l.Applied(), l.Known()
 	}
@@ -120,6 +142,7 @@ func (a *Agent) Deliver(in Input, prompt func([]paxos.Envelope)) ([]paxos.Envelo
 		if err := a.feed(out); err != nil {
 			return nil, err
 		}
+		a.tellCheckpoint(in.Ticks, out)
 	}
 	if a.store != nil {
 		// Records are durable before any message leaves. This is the one place.
@@ -138,10 +161,39 @@ func (a *Agent) feed(out *paxos.Output) error {
 				out.Chosen[0].Slot, out.Chosen[len(out.Chosen)-1].Slot, err)
 		}
 	}
+	if out.Install != 0 {
+		if err := a.sink.Install(out.Install); err != nil {
+			return fmt.Errorf("install the snapshot at slot %d: %w", out.Install, err)
+		}
+	}
+	if out.Want.From != 0 {
+		a.sink.Want(out.Want)
+	}
 	if len(out.Reads) > 0 {
 		a.sink.Read(out.Reads)
 	}
 	return nil
+}
+
+// checkpointTicks after which the acceptor is told again what is durable: it may
+// have been started anew.
+const checkpointTicks = 20
+
+// tellCheckpoint tells the acceptor of the own replica what the store holds
+// durably: what it may cut, and, when it has just started, that nothing of what it
+// has cut is lost.
+func (a *Agent) tellCheckpoint(ticks int, out *paxos.Output) {
+	a.untold += ticks
+	durable := a.sink.Durable()
+	if a.checkpointed && durable == a.checkpoint && a.untold < checkpointTicks {
+		return
+	}
+	a.checkpoint, a.untold, a.checkpointed = durable, 0, true
+	out.Messages = append(out.Messages, paxos.Envelope{
+		Cluster: a.cfg.Cluster, From: paxos.Address{Replica: a.cfg.Self, Roles: paxos.RoleLearner},
+		Incarnation: a.cfg.Incarnation, To: paxos.Address{Replica: a.cfg.Self, Roles: paxos.RoleAcceptor},
+		Message: &paxos.Checkpoint{Slot: durable},
+	})
 }
 
 // Events returns what the last Deliver had to tell people. It is valid until

@@ -13,8 +13,9 @@ import (
 
 // recorder is a state machine that only notes what it is told.
 type recorder struct {
-	told []string
-	fail error
+	durable paxos.Slot
+	told    []string
+	fail    error
 }
 
 func (r *recorder) Apply(entries []paxos.Entry) error {
@@ -33,6 +34,16 @@ func (r *recorder) Read(done []paxos.ReadDone) {
 func (r *recorder) Close() error {
 	r.told = append(r.told, "close")
 	return r.fail
+}
+
+func (r *recorder) Durable() paxos.Slot { return r.durable }
+
+func (r *recorder) Want(s paxos.Snapshot) { r.told = append(r.told, fmt.Sprintf("want %d", s.AtLeast)) }
+
+func (r *recorder) Install(s paxos.Slot) error {
+	r.told = append(r.told, fmt.Sprintf("install %d", s))
+	r.durable = s
+	return nil
 }
 
 func (r *recorder) Abandon() { r.told = append(r.told, "abandon") }

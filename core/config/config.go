@@ -39,6 +39,9 @@ type Replica struct {
 type Storage struct {
 	Dir     string // replica r1 lives in Dir/r1; relative to the working directory
 	Segment Size   // size of one segment file of the acceptor's log
+	// Keep is how many bytes of values the acceptor's log keeps beyond what its own
+	// replica needs, for others that lag; those that need more take a snapshot.
+	Keep Size
 }
 
 // Log says what is logged and where.

@@ -39,6 +39,10 @@ var fixedSettings = []setting{
 		field: func(c *Config) any { return &c.Storage.Segment },
 	},
 	{
+		key: "storage.keep", fallback: "64MiB", low: "1MiB", high: "64GiB", help: "log kept for replicas that lag",
+		field: func(c *Config) any { return &c.Storage.Keep },
+	},
+	{
 		key: "log.dir", fallback: "logs", help: "folder of the log files",
 		field: func(c *Config) any { return &c.Log.Dir },
 	},

@@ -34,6 +34,9 @@
 //	's' slot (8) index (4)          a session, see session.go
 //	'm' "applied"                   applied slot, revision, log time, chain hash, limits
 //
+// A Copy is the whole of that at one slot, to be carried to another replica or away
+// as a backup; see copy.go for the bytes of its manifest.
+//
 // All that one ApplyBatch changes goes to the store in one atomic batch, so that a
 // crash can only take back whole batches.
 package kv

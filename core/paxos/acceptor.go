@@ -19,8 +19,22 @@ type AcceptorOptions struct {
 	// MemoryBytesMax bounds the values kept in memory; older ones are read
 	// back from the log when somebody asks.
 	MemoryBytesMax int
-	// PartBytesMax bounds the values in one part of a Promise or in a Held.
+	// PartBytesMax bounds the values in one part of a Promise, in a Held or in a
+	// RecoverState.
 	PartBytesMax int
+	// Cuts: the acceptor forgets what its replica's store holds durably; else it
+	// keeps everything for ever. KeepSlots so many slots are kept below the store's
+	// checkpoint for others that lag; fewer if all values that are kept have more
+	// bytes than KeepBytesMax (0: no limit).
+	Cuts         bool
+	KeepSlots    Slot
+	KeepBytesMax int64
+	// Run is random, not zero, and new at every start: it names the attempts of a
+	// recovery. Without it an acceptor that has lost its state refuses for ever.
+	Run [16]byte
+	// RecoverTicks after which an unanswered question of a recovery is put again
+	// (default 20).
+	RecoverTicks int
 }
 
 // Acceptor is the memory of the protocol. It promises and votes, and what it
@@ -28,7 +42,9 @@ type AcceptorOptions struct {
 // that is durable before the answer leaves.
 //
 // Invariants: the promise only grows; a vote in ballot b raises the promise to
-// b; a slot's vote is only replaced by one of a ballot at least as high.
+// b; a slot's vote is only replaced by one of a ballot at least as high; what is
+// cut lies below a durable checkpoint of the own replica's store (floor.go). An
+// acceptor that has lost its memory is nobody until it has recovered (recovery.go).
 type Acceptor struct {
 	cfg     Config
 	options AcceptorOptions
@@ -37,14 +53,22 @@ type Acceptor struct {
 	// refusing says why this acceptor cannot prove its state complete; empty
 	// if it can. A refusing acceptor promises, votes and answers for nobody.
 	refusing string
-	// born is set by the first record of a complete log.
+	// born is set by the record that says that the log is complete.
 	born bool
+	// recovery is under way if it is not nil.
+	recovery *recovery
+	// floor: everything through this slot is chosen, in the own store, and may be
+	// gone here. checkpoint is what the own replica has said to hold durably; an
+	// acceptor whose floor is above it waits, see Refusing.
+	floor, checkpoint Slot
 	// promised is the highest ballot ever promised or voted in.
 	promised Ballot
 	vector   Vector
 	votes    voteTable
-	// highest is the highest slot with a vote.
+	// highest is the highest slot with an entry, or the floor.
 	highest Slot
+	// held counts the bytes of all values above the floor.
+	held int64
 	// resident counts the bytes of values in memory, which belong to the
 	// slots from evictNext on.
 	resident  int
@@ -60,6 +84,13 @@ type Acceptor struct {
 	told []ChosenRun
 	// answered are the Prepares that this batch has answered.
 	answered []prepared
+	// newlyNormal: it became normal in this batch.
+	newlyNormal bool
+
+	now     uint64 // ticks since the start
+	revived uint64 // when the others were last told of this life
+	// attempt counts the attempts to recover since the start.
+	attempt uint64
 }
 
 // prepared is a Prepare and who sent it.
@@ -82,10 +113,13 @@ func NewAcceptor(cfg Config, options AcceptorOptions, archive Archive) *Acceptor
 	if options.PartBytesMax <= 0 {
 		options.PartBytesMax = 256 << 10
 	}
+	if options.RecoverTicks <= 0 {
+		options.RecoverTicks = 20
+	}
 	return &Acceptor{cfg: cfg, options: options, archive: archive, evictNext: 1}
 }
 
-// BirthRecord is the first record of a new acceptor's log.
+// BirthRecord is the only record of a new acceptor's log.
 func BirthRecord(cfg Config) Record {
 	r := Record{Kind: RecordBorn, Incarnation: cfg.Incarnation}
 	for i := range cfg.Replicas {
@@ -95,21 +129,43 @@ func BirthRecord(cfg Config) Record {
 	return r
 }
 
-// Refuse makes the acceptor refuse for ever, for the reason given.
-func (a *Acceptor) Refuse(reason string) { a.refusing = reason }
+// Refuse makes the acceptor refuse for ever, for the reason given. A recovery that
+// is under way ends: it begins anew with the next start.
+func (a *Acceptor) Refuse(reason string) { a.refusing, a.recovery = reason, nil }
 
-// Refusing returns why the acceptor refuses, or "".
+// Refusing returns why the acceptor refuses, or "". A recovering acceptor
+// refuses, too.
 func (a *Acceptor) Refusing() string {
-	if a.refusing == "" && !a.born {
+	switch {
+	case a.refusing != "":
+		return a.refusing
+	case a.recovery != nil:
+		return a.recovery.progress(a)
+	case !a.born:
 		return "the log has no beginning"
+	case a.checkpoint < a.floor && !a.careless():
+		return fmt.Sprintf("slots through %d were cut from the log; the own store has yet to say that it holds them", a.floor)
 	}
-	return a.refusing
+	return ""
 }
+
+// Born reports whether the log that was restored is complete.
+func (a *Acceptor) Born() bool { return a.born }
+
+// Recovering reports whether the acceptor has lost its state and works on
+// getting it back.
+func (a *Acceptor) Recovering() bool { return a.recovery != nil }
+
+// Incarnation is the life that the acceptor is in, or hopes to begin.
+func (a *Acceptor) Incarnation() Incarnation { return a.cfg.Incarnation }
+
+// Floor is the last slot that was cut.
+func (a *Acceptor) Floor() Slot { return a.floor }
 
 // Promised returns the highest ballot promised.
 func (a *Acceptor) Promised() Ballot { return a.promised }
 
-// Highest returns the highest slot that holds a vote.
+// Highest returns the highest slot that holds an entry, or the floor.
 func (a *Acceptor) Highest() Slot { return a.highest }
 
 // ChosenThrough returns the end of the prefix known to be chosen.
@@ -120,17 +176,25 @@ func (a *Acceptor) Restore(r Record) {
 	switch r.Kind {
 	case RecordBorn:
 		a.born = true
-		a.cfg.Incarnation, a.vector = r.Incarnation, r.Vector
+		a.cfg.Incarnation = r.Incarnation
+		a.vector.raise(a.cfg.Self, &r.Vector)
+		a.vector[a.cfg.Self-1] = r.Incarnation
 	case RecordPromised:
 		a.raise(r.Ballot)
 	case RecordVoted:
 		a.raise(r.Ballot)
-		a.hold(r.Slot, r.Ballot, r.Value)
+		if r.Slot > a.floor {
+			a.hold(r.Slot, r.Ballot, r.Value)
+		}
 		a.evict() // a long log would not fit into memory
 	case RecordRuns:
 		for _, run := range r.Runs {
 			a.learn(run)
 		}
+	case RecordFloor:
+		a.cut(r.Slot)
+	case RecordVector:
+		a.vector.raise(a.cfg.Self, &r.Vector)
 	default:
 		panic(fmt.Sprintf("paxos: acceptor restores a record of kind %d", r.Kind))
 	}
@@ -139,6 +203,14 @@ func (a *Acceptor) Restore(r Record) {
 // Step implements [Role].
 func (a *Acceptor) Step(e Envelope, out *Output) {
 	if a.cfg.foreign(&e) {
+		return
+	}
+	if a.recovery != nil {
+		a.stepRecovering(&e, out)
+		return
+	}
+	if m, ok := e.Message.(*Checkpoint); ok && a.refusing == "" && a.born {
+		a.onCheckpoint(&e, m, out)
 		return
 	}
 	if a.Refusing() != "" {
@@ -156,11 +228,26 @@ func (a *Acceptor) Step(e Envelope, out *Output) {
 		a.onReadQuery(&e, m, out)
 	case *Fetch:
 		a.onFetch(&e, m, out)
+	case *RecoverQuery:
+		a.onRecoverQuery(&e, m, out)
+	case *Recover:
+		a.onRecover(&e, m, out)
+	case *Revived:
+		a.onRevived(&e, m, out)
 	}
 }
 
-// Tick implements [Role]; an acceptor has no sense of time.
-func (a *Acceptor) Tick(int64, *Output) {}
+// Tick implements [Role]. Nothing that an acceptor has promised ever ends by time;
+// only questions are put again.
+func (a *Acceptor) Tick(_ int64, out *Output) {
+	a.now++
+	switch {
+	case a.recovery != nil:
+		a.tickRecovery(out)
+	case a.Refusing() == "" && (a.revived == 0 || a.now-a.revived >= revivedTicks):
+		a.tellRevived(Everyone, out)
+	}
+}
 
 // Settle implements [Role]: votes for neighbouring slots leave as one message.
 func (a *Acceptor) Settle(out *Output) {
@@ -177,7 +264,7 @@ func (a *Acceptor) Settle(out *Output) {
 		m := &Accepted{Ballot: first.ballot, First: first.slot, Last: last, Vector: a.vector, Chosen: a.chosen}
 		a.sendVote(out, first.to, m)
 	}
-	a.voted, a.answered = a.voted[:0], a.answered[:0]
+	a.voted, a.answered, a.newlyNormal = a.voted[:0], a.answered[:0], false
 	if len(a.told) > 0 {
 		out.Records = append(out.Records, Record{Kind: RecordRuns, Runs: a.told})
 		a.told = nil
@@ -243,7 +330,7 @@ func (a *Acceptor) onPrepare(e *Envelope, m *Prepare, out *Output) {
 // promises cuts the answer to a Prepare into parts that fit a frame.
 func (a *Acceptor) promises(m *Prepare) []*Promise {
 	part := func() *Promise {
-		return &Promise{Ballot: m.Ballot, From: m.From, Vector: a.vector, Chosen: a.chosen}
+		return &Promise{Ballot: m.Ballot, From: m.From, Vector: a.vector, Floor: a.floor, Chosen: a.chosen}
 	}
 	parts := []*Promise{part()}
 	size := 0
@@ -272,8 +359,12 @@ const entryOverheadBytes = 32
 //
 // PUT 4/8 check the ballot, keep the value, vote. Next: core/agent Deliver makes the vote durable.
 func (a *Acceptor) onAccept(e *Envelope, m *Accept, out *Output) {
-	if m.Ballot.Less(a.promised) && !a.cfg.Mutant.Has(mutant.M3) {
+	if m.Ballot.Less(a.promised) && !a.cfg.Mutant.Has(mutant.M3) && !a.votesAgain(m) {
 		a.nack(e, m.Ballot, out)
+		return
+	}
+	if m.Slot != 0 && m.Slot <= a.floor {
+		a.belowFloor(e, m, out)
 		return
 	}
 	if m.Slot == 0 || m.Slot > a.highest+slotsAheadMax || !m.Ballot.plausible(a.promised.Round) {
@@ -312,8 +403,18 @@ func (a *Acceptor) onChosenRuns(e *Envelope, m *ChosenRuns) {
 	}
 }
 
+// onReadQuery answers with the highest slot of which this acceptor knows anything:
+// voted for, recovered, or cut. The answer may be too high, never too low.
 func (a *Acceptor) onReadQuery(e *Envelope, m *ReadQuery, out *Output) {
-	answer := a.cfg.envelope(RoleAcceptor, e.From, &ReadAnswer{Round: m.Round, Highest: a.highest})
+	highest := a.highest
+	if a.cfg.Mutant.Has(mutant.M29d) && a.votes.next(1) > a.highest {
+		highest = 0
+	}
+	answer := a.cfg.envelope(RoleAcceptor, e.From, &ReadAnswer{Round: m.Round, Highest: highest})
+	if a.newlyNormal { // it is nobody until the records of this batch are durable
+		out.Messages = append(out.Messages, answer)
+		return
+	}
 	out.Prompt = append(out.Prompt, answer)
 }
 
@@ -323,7 +424,7 @@ func (a *Acceptor) onFetch(e *Envelope, m *Fetch, out *Output) {
 	if m.First == 0 || m.Last < m.First {
 		return
 	}
-	held := &Held{First: m.First, Through: min(m.Last, a.highest), Highest: a.highest}
+	held := &Held{First: m.First, Through: min(m.Last, a.highest), Highest: a.highest, Floor: a.floor}
 	limit := min(int(m.BytesMax), a.options.PartBytesMax)
 	size := 0
 	for s := a.votes.next(m.First); s <= held.Through; s = a.votes.next(s + 1) {
@@ -351,68 +452,5 @@ func (a *Acceptor) refuse(e *Envelope, out *Output) {
 		m := &Refusing{Reason: a.Refusing()}
 		to := Address{e.From.Replica, e.From.Roles}
 		out.Messages = append(out.Messages, a.cfg.envelope(RoleAcceptor, to, m))
-	}
-}
-
-func (a *Acceptor) raise(b Ballot) {
-	if a.promised.Less(b) {
-		a.promised = b
-	}
-}
-
-func (a *Acceptor) hold(s Slot, b Ballot, v Value) {
-	held := a.votes.At(s)
-	if !held.away {
-		a.resident -= len(held.value)
-	}
-	*held = vote{ballot: b, value: v}
-	a.resident += len(v)
-	a.highest = max(a.highest, s)
-	a.evictNext = min(a.evictNext, s)
-}
-
-// evict lets go of the oldest values in memory. They are in the log: evict runs
-// in Settle, and the agent appends the batch's records before the next Step.
-func (a *Acceptor) evict() {
-	for a.resident > a.options.MemoryBytesMax && a.evictNext <= a.highest {
-		a.evictNext = a.votes.next(a.evictNext)
-		if v := a.votes.find(a.evictNext); v != nil && !v.away && len(v.value) > 0 {
-			a.resident -= len(v.value)
-			v.value, v.away = nil, true
-		}
-		a.evictNext++
-	}
-}
-
-func (a *Acceptor) ballotOf(s Slot) (Ballot, bool) {
-	v := a.votes.find(s)
-	if v == nil {
-		return Ballot{}, false
-	}
-	return v.ballot, true
-}
-
-// entry returns what is held for a slot, from memory or from the log.
-func (a *Acceptor) entry(s Slot) (Entry, bool) {
-	v := a.votes.find(s)
-	if v == nil {
-		return Entry{}, false
-	}
-	value := v.value
-	if v.away {
-		value = a.archive.Load(s)
-	}
-	return Entry{Slot: s, Ballot: v.ballot, Value: value}, true
-}
-
-// learn merges a run into what is known. Runs come nearly always in order and
-// in the ballot of the last one, and then only extend it.
-func (a *Acceptor) learn(run ChosenRun) {
-	a.runs = mergeRun(a.runs, run)
-	for _, r := range a.runs {
-		if r.First > a.chosen+1 {
-			break
-		}
-		a.chosen = max(a.chosen, r.Last)
 	}
 }

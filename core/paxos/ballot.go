@@ -108,6 +108,18 @@ type Vector [ReplicasMax]Incarnation
 // Of returns the incarnation known for a replica.
 func (v *Vector) Of(r ReplicaID) Incarnation { return v[r-1] }
 
+// raise takes over every higher incarnation of o but that of the owner, which no
+// message can raise, and reports whether there was one.
+func (v *Vector) raise(owner ReplicaID, o *Vector) bool {
+	raised := false
+	for i := range v {
+		if ReplicaID(i+1) != owner && v[i] < o[i] {
+			v[i], raised = o[i], true
+		}
+	}
+	return raised
+}
+
 // ClusterID is drawn once, by init. Everything that belongs to another cluster
 // is foreign, whatever its addresses say.
 type ClusterID [16]byte

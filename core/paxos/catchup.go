@@ -22,6 +22,10 @@ type catchUp struct {
 	announced   Slot
 	announcedAt uint64 // tick of it, 0 for never
 	complain    uint64 // tick of the last Close
+	// floors are those above applied that acceptors spoke of in this round of
+	// questions, and rounds counts the rounds that ended with such a floor.
+	floors [ReplicasMax]Slot
+	rounds int
 	// started is set when the own acceptor has told at the start what it can
 	// prove. Until then this learner does not say how far it is: a campaign that
 	// begins at the slot that the store had reached would have everything
@@ -65,9 +69,51 @@ func (l *Learner) tickCatchUp(out *Output) {
 	}
 	if c.peer == 0 && l.now-c.seen >= gapTicks && l.now-c.asked >= l.pauseTicks() {
 		l.fetch(l.nextPeer(), out)
-		if c.turn > 1 && (c.turn-1)%l.cfg.Replicas == 0 {
+		if c.turn > 1 && (c.turn-1)%l.cfg.Replicas == 0 && !l.wantSnapshot(out) {
 			l.complainAbout(&Close{First: l.applied + 1, Last: l.wanted, Stuck: true}, out)
 		}
+	}
+}
+
+// wantSnapshot asks for the state of a replica whose acceptor has cut what is
+// missing here, if everybody was asked and nobody could help. Another replica each
+// time: the one before may have gone.
+func (l *Learner) wantSnapshot(out *Output) bool {
+	c := &l.catchUp
+	var from []ReplicaID
+	for r := ReplicaID(1); int(r) <= l.cfg.Replicas; r++ {
+		if c.floors[r-1] > l.applied && r != l.cfg.Self {
+			from = append(from, r)
+		}
+	}
+	if len(from) == 0 {
+		return false
+	}
+	chosen := from[c.rounds%len(from)]
+	out.Want = Snapshot{From: chosen, AtLeast: c.floors[chosen-1]}
+	c.rounds++
+	c.floors = [ReplicasMax]Slot{}
+	return true
+}
+
+// install goes on from a snapshot, unless this learner has come as far by itself.
+func (l *Learner) install(out *Output) {
+	slot := l.snapshot
+	l.snapshot = 0
+	if slot <= l.applied {
+		return
+	}
+	out.Install = slot
+	out.Events = append(out.Events, Event{Kind: EventInstalled, Slot: slot})
+	l.applied = slot
+	l.known, l.wanted = max(l.known, slot), max(l.wanted, slot)
+	l.releaseReads(out)
+}
+
+// onNoAnswer: the acceptor that was asked has nothing to tell.
+func (l *Learner) onNoAnswer(e *Envelope) {
+	if e.From.Replica == l.catchUp.peer {
+		l.catchUp.peer, l.catchUp.answered = 0, true
 	}
 }
 
@@ -149,6 +195,10 @@ func (l *Learner) complainAbout(m *Close, out *Output) {
 // and a run without its ballot proves nothing.
 func (l *Learner) onHeld(e *Envelope, m *Held) {
 	l.wanted = max(l.wanted, m.Highest)
+	if m.Floor > l.applied { // everything through a floor is chosen
+		l.known, l.wanted = max(l.known, m.Floor), max(l.wanted, m.Floor)
+		l.catchUp.floors[e.From.Replica-1] = m.Floor
+	}
 	for _, run := range m.Runs {
 		l.known, l.wanted = max(l.known, run.Last), max(l.wanted, run.Last)
 	}

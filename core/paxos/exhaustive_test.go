@@ -256,6 +256,7 @@ func (x *explorer) letter(l letter, result *stepResult) {
 // ballot proposed.
 func (x *explorer) check(s *worldState) {
 	g := newGhost(3)
+	g.votesOnly = true
 	var votes []Envelope
 	for id := range x.letters {
 		if s.sent[id/64]&(1<<(id%64)) == 0 {

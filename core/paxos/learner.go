@@ -32,10 +32,10 @@ func (o *LearnerOptions) setDefaults() {
 }
 
 // Learner finds out what was chosen and hands it on in order. It believes
-// exactly four things: a quorum of votes of one ballot together with the value
+// exactly five things: a quorum of votes of one ballot together with the value
 // of that ballot; the mark of a leader, for a value of the leader's own ballot;
-// an acceptor's entry that a chosen run covers by slot and by ballot; and
-// nothing else.
+// an acceptor's entry that a chosen run covers by slot and by ballot; a snapshot
+// of another replica's state; and nothing else.
 type Learner struct {
 	cfg     Config
 	options LearnerOptions
@@ -54,6 +54,8 @@ type Learner struct {
 	known Slot
 	// ready collects runs for the own acceptor until Settle.
 	ready []ChosenRun
+	// snapshot is the slot of a copy that is here and waits to be installed.
+	snapshot Slot
 
 	catchUp catchUp
 	reads   reads
@@ -109,6 +111,12 @@ func (l *Learner) Step(e Envelope, out *Output) {
 		l.onRead(&e, m)
 	case *ReadAnswer:
 		l.onReadAnswer(&e, m)
+	case *Refusing, *Recovering:
+		l.onNoAnswer(&e)
+	case *SnapshotReady:
+		if e.From.Replica == l.cfg.Self {
+			l.snapshot = max(l.snapshot, m.Slot)
+		}
 	}
 	l.deliver(out)
 }
@@ -129,6 +137,7 @@ func (l *Learner) Settle(out *Output) {
 		l.send(out, to, &ChosenRuns{Runs: l.ready})
 		l.ready = nil
 	}
+	l.install(out)
 	l.settleReads(out)
 	l.settleCatchUp(out)
 }
@@ -238,7 +247,7 @@ func (l *Learner) decide(w *learning) {
 	if l.cfg.Mutant.Has(mutant.M36) {
 		marked = l.mark.First <= w.slot && w.slot <= l.mark.Last
 	}
-	if marked || w.votes.quorum(l.cfg.needAccept()) {
+	if marked || l.cfg.proves(&w.votes, l.cfg.needAccept(), mutant.M20b) {
 		w.chosen, w.proof = true, w.ballot
 	}
 }

@@ -84,6 +84,15 @@ const (
 	KindRefusing       Kind = 19
 	KindLinkDown       Kind = 20
 	KindRead           Kind = 21
+	KindCheckpoint     Kind = 22
+	KindBelowFloor     Kind = 23
+	KindRecoverQuery   Kind = 24
+	KindRecoverInfo    Kind = 25
+	KindRecover        Kind = 26
+	KindRecoverState   Kind = 27
+	KindRecovering     Kind = 28
+	KindRevived        Kind = 29
+	KindSnapshotReady  Kind = 30
 )
 
 var kindNames = [...]string{
@@ -94,7 +103,10 @@ var kindNames = [...]string{
 	KindAccepted: "Accepted", KindChosenRuns: "ChosenRuns", KindClose: "Close",
 	KindReadQuery: "ReadQuery", KindReadAnswer: "ReadAnswer", KindFetch: "Fetch",
 	KindHeld: "Held", KindApplied: "Applied", KindRefusing: "Refusing",
-	KindLinkDown: "LinkDown", KindRead: "Read",
+	KindLinkDown: "LinkDown", KindRead: "Read", KindCheckpoint: "Checkpoint",
+	KindBelowFloor: "BelowFloor", KindRecoverQuery: "RecoverQuery", KindRecoverInfo: "RecoverInfo",
+	KindRecover: "Recover", KindRecoverState: "RecoverState", KindRecovering: "Recovering",
+	KindRevived: "Revived", KindSnapshotReady: "SnapshotReady",
 }
 
 func (k Kind) String() string {
@@ -164,7 +176,9 @@ type (
 	// Promise answers Prepare, in numbered parts if it is larger than a frame.
 	// It counts when all its parts are there. Chosen is the end of the unbroken
 	// prefix that the acceptor knows to be chosen (from what its own learner
-	// told it): a proposer must not assign a new value at or below it.
+	// told it): a proposer must not assign a new value at or below it. Floor is
+	// the last slot that it has cut: it reports nothing up to there, and nobody
+	// may propose there.
 	Promise struct {
 		Ballot  Ballot
 		From    Slot
@@ -225,11 +239,14 @@ type (
 	// Held answers Fetch: entries in slot order, and the runs of chosen slots
 	// that the acceptor was told by its own learner. Through is the last slot
 	// that the answer speaks about; Highest the highest slot it holds at all.
+	// Floor is the last slot it has cut: all up to there is chosen, and whoever
+	// lacks it needs a snapshot from that replica.
 	Held struct {
 		First, Through Slot
 		Highest        Slot
 		Entries        []Entry
 		Runs           []ChosenRun
+		Floor          Slot
 	}
 
 	// Applied tells the proposer of the own replica how far its learner is.
@@ -238,6 +255,62 @@ type (
 	// Refusing is the answer of an acceptor that cannot prove its state
 	// complete: it neither promises nor votes nor answers reads.
 	Refusing struct{ Reason string }
+
+	// Checkpoint tells the acceptor of the own replica that the replica's store
+	// is complete and durable through Slot. It never crosses the network.
+	Checkpoint struct{ Slot Slot }
+
+	// BelowFloor answers an Accept of Ballot for a slot that the acceptor has
+	// cut: everything through Floor is chosen. It is no vote.
+	BelowFloor struct {
+		Ballot Ballot
+		Floor  Slot
+	}
+
+	// RecoverQuery asks, for one attempt of a recovery, which incarnation of the
+	// sender's acceptor others know; RecoverInfo answers it. RecoverInfo also
+	// answers a Recover of an incarnation that is not new.
+	RecoverQuery struct{ Nonce Nonce }
+	RecoverInfo  struct {
+		Nonce Nonce
+		Known Incarnation
+	}
+
+	// Recover announces the sender's new incarnation and asks for what the
+	// receiver holds from slot From on.
+	Recover struct {
+		Nonce       Nonce
+		Incarnation Incarnation
+		From        Slot
+	}
+
+	// RecoverState answers Recover with the entries from slot From through
+	// Through, all above Floor. Vector, Promised and Floor are those of the moment
+	// of the answer. Last says that the answer reaches the end. An acceptor's
+	// answers count once its last one is there.
+	RecoverState struct {
+		Nonce         Nonce
+		Incarnation   Incarnation // of the acceptor that recovers
+		Vector        Vector
+		Promised      Ballot
+		Floor         Slot
+		From, Through Slot
+		Last          bool
+		Entries       []Entry
+	}
+
+	// Recovering is the answer of an acceptor that has lost its state and is
+	// about to earn its vote back. It counts nowhere, not for reads either.
+	Recovering struct{ Nonce Nonce }
+
+	// Revived tells the other acceptors in which life the sender is and which
+	// lives of the others it knows.
+	Revived struct{ Vector Vector }
+
+	// SnapshotReady tells the learner that a copy of another replica's state at
+	// Slot is here and durable, to be installed at its word (see
+	// [Output.Install]). It never crosses the network.
+	SnapshotReady struct{ Slot Slot }
 
 	// LinkDown is the host's hint that the connection to a replica broke. It
 	// may be wrong; only the pre-ballot is started early because of it.
@@ -252,6 +325,14 @@ type (
 // counter. It is never reused, so that an answer to an older round cannot be
 // taken for one to this.
 type ReadRound struct{ Run, Counter uint64 }
+
+// Nonce names one attempt of one recovery: the random run of the acceptor's start
+// and a counter. An answer to another attempt is worth nothing: it may have been
+// read before the state was lost.
+type Nonce struct {
+	Run     [16]byte
+	Attempt uint64
+}
 
 // Kind implements Message.
 func (*Propose) Kind() Kind        { return KindPropose }
@@ -275,3 +356,12 @@ func (*Applied) Kind() Kind        { return KindApplied }
 func (*Refusing) Kind() Kind       { return KindRefusing }
 func (*LinkDown) Kind() Kind       { return KindLinkDown }
 func (*Read) Kind() Kind           { return KindRead }
+func (*Checkpoint) Kind() Kind     { return KindCheckpoint }
+func (*BelowFloor) Kind() Kind     { return KindBelowFloor }
+func (*RecoverQuery) Kind() Kind   { return KindRecoverQuery }
+func (*RecoverInfo) Kind() Kind    { return KindRecoverInfo }
+func (*Recover) Kind() Kind        { return KindRecover }
+func (*RecoverState) Kind() Kind   { return KindRecoverState }
+func (*Recovering) Kind() Kind     { return KindRecovering }
+func (*Revived) Kind() Kind        { return KindRevived }
+func (*SnapshotReady) Kind() Kind  { return KindSnapshotReady }

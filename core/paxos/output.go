@@ -32,6 +32,26 @@ type Output struct {
 	Chosen []Entry
 	Reads  []ReadDone
 	Events []Event
+
+	// Renew is the incarnation in which an acceptor is about to live, 0 if it does
+	// not change. It is durable outside of the log, so that the log of the life
+	// before is never used again, before any of Messages leaves.
+	Renew Incarnation
+	// Fresh: Records begin a new log, that of the incarnation last renewed.
+	Fresh bool
+	// Want is what a learner needs because nobody holds the entries any more; it
+	// is not filled if Want.From is 0. Whoever runs the learner fetches it in its
+	// own time and says [SnapshotReady] when it is here.
+	Want Snapshot
+	// Install is the slot of the fetched snapshot that now takes the place of the
+	// store, after Chosen is applied and before Reads are answered; 0 for none.
+	Install Slot
+}
+
+// Snapshot is the state of a replica at a slot, not below AtLeast.
+type Snapshot struct {
+	From    ReplicaID
+	AtLeast Slot
 }
 
 // Reset empties the output for reuse and lets go of what it pointed to.
@@ -43,6 +63,7 @@ func (o *Output) Reset() {
 	clear(o.Events)
 	o.Records, o.Messages, o.Prompt = o.Records[:0], o.Messages[:0], o.Prompt[:0]
 	o.Chosen, o.Reads, o.Events = o.Chosen[:0], o.Reads[:0], o.Events[:0]
+	o.Renew, o.Fresh, o.Want, o.Install = 0, false, Snapshot{}, 0
 }
 
 // ReadDone releases a read: once everything in Chosen is applied, the store of
@@ -63,14 +84,20 @@ const (
 	EventResigned
 	EventFollowing // hears a leader that it did not hear before
 	EventLeaderLost
-	EventStuck    // a learner asks for a slot to be opened again
-	EventRefusing // an acceptor stops voting, until its next start
+	EventStuck      // a learner asks for a slot to be opened again
+	EventRefusing   // an acceptor stops voting, until its next start
+	EventLost       // an acceptor has lost its state and begins to recover it
+	EventRecovering // a step of the recovery is done
+	EventNormal     // an acceptor has earned its vote back
+	EventFloor      // an acceptor has cut everything through Slot
+	EventInstalled  // a learner goes on from a snapshot at Slot
 )
 
 func (k EventKind) String() string {
 	names := [...]string{
 		"", "canvassing", "campaigning", "leading", "resigned", "following", "leader lost",
-		"stuck", "acceptor refuses to vote",
+		"stuck", "acceptor refuses to vote", "state lost", "recovering", "recovered", "floor raised",
+		"snapshot installed",
 	}
 	return names[k]
 }
@@ -90,6 +117,8 @@ type Event struct {
 	Ticks uint64
 	// Slots are, of EventLeading, those that are proposed again.
 	Slots int
+	// Incarnation is that of an acceptor that lost or recovered its state.
+	Incarnation Incarnation
 }
 
 // ReplicaSet is a set of replicas: bit r-1 stands for replica r.

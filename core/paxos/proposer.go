@@ -76,8 +76,8 @@ type Proposer struct {
 	round uint64
 	// ballot is that of the campaign or the leadership, if there is one.
 	ballot Ballot
-	// from is the first slot that phase 1 of ballot covers. All slots below it
-	// are chosen, and this ballot proposes nothing for them.
+	// from is the first slot that phase 1 of ballot covers and nobody has cut. All
+	// slots below it are chosen, and this ballot proposes nothing for them.
 	from Slot
 
 	// Phase 1: the promises so far, those that came in parts, and for every
@@ -178,6 +178,8 @@ func (p *Proposer) Step(e Envelope, out *Output) {
 		p.onNack(&e, m, out)
 	case *Accepted:
 		p.onAccepted(&e, m)
+	case *BelowFloor:
+		p.onBelowFloor(m)
 	case *Heartbeat:
 		p.onHeartbeat(&e, m, out)
 	case *HeartbeatReply:
@@ -249,9 +251,8 @@ func (p *Proposer) resendPrepare(out *Output) {
 		return
 	}
 	p.prepareSent = p.now
-	all := p.promises.count() >= p.cfg.needPrepare()
 	for r := ReplicaID(1); int(r) <= p.cfg.Replicas; r++ {
-		if all || !p.promises.has(r) && !p.arriving(r) {
+		if (!p.promises.has(r) || p.promises.stale(r)) && !p.arriving(r) {
 			p.send(out, Address{r, RoleAcceptor}, &Prepare{Ballot: p.ballot, From: p.from})
 		}
 	}
@@ -266,8 +267,9 @@ func (p *Proposer) onPromise(e *Envelope, m *Promise, out *Output) {
 		return
 	}
 	for _, part := range p.parts[e.From.Replica-1] {
-		p.from = max(p.from, part.Floor+1)
-		p.chosenMark = max(p.chosenMark, part.Chosen)
+		if !p.cfg.Mutant.Has(mutant.M40) {
+			p.from, p.chosenMark = max(p.from, part.Floor+1), max(p.chosenMark, part.Chosen)
+		}
 		for _, entry := range part.Entries {
 			p.report(entry)
 		}
@@ -277,19 +279,22 @@ func (p *Proposer) onPromise(e *Envelope, m *Promise, out *Output) {
 	if !fresh && p.cfg.Mutant.Has(mutant.M12) {
 		p.promises.extra++
 	}
-	if p.promises.quorum(p.cfg.needPrepare()) {
+	if p.cfg.proves(&p.promises, p.cfg.needPrepare(), mutant.M20) {
 		p.lead(out)
 	}
 }
 
 // collect keeps the parts of a promise until all are there. Parts that were cut
-// from different memories, before and after a loss, are not one answer.
+// from different memories, before and after a loss or a new floor, are not one
+// answer.
 func (p *Proposer) collect(from ReplicaID, m *Promise) bool {
 	if m.Parts == 0 || m.Part >= m.Parts {
 		return false
 	}
 	parts := p.parts[from-1]
-	other := func(part *Promise) bool { return part != nil && part.Vector != m.Vector }
+	other := func(part *Promise) bool {
+		return part != nil && (part.Vector != m.Vector || part.Floor != m.Floor || part.From != m.From)
+	}
 	if len(parts) != int(m.Parts) || slices.ContainsFunc(parts, other) {
 		if m.Parts > promisePartsMax {
 			return false
@@ -416,8 +421,23 @@ func (p *Proposer) onAccepted(e *Envelope, m *Accepted) {
 		if !slot.votes.add(e.From.Replica, e.Incarnation, &m.Vector) && p.cfg.Mutant.Has(mutant.M12) {
 			slot.votes.extra++
 		}
-		slot.chosen = slot.votes.quorum(p.cfg.needAccept())
+		slot.chosen = p.cfg.proves(&slot.votes, p.cfg.needAccept(), mutant.M20)
 	}
+	p.advance()
+}
+
+// onBelowFloor leaves slots alone that somebody has cut: they are chosen, and not
+// all acceptors will ever vote for them again. The ballot proposes nothing there
+// any more, and its mark does not speak of them.
+func (p *Proposer) onBelowFloor(m *BelowFloor) {
+	if p.state != Leading || m.Ballot != p.ballot || m.Floor < p.base || m.Floor > p.next+slotsAheadMax {
+		return
+	}
+	for s := p.base; s < p.next && s <= m.Floor; s++ {
+		p.flight[s%Slot(len(p.flight))] = proposal{}
+	}
+	p.from, p.base, p.next = m.Floor+1, m.Floor+1, max(p.next, m.Floor+1)
+	p.progressed = p.now
 	p.advance()
 }
 
@@ -443,7 +463,7 @@ func (p *Proposer) resendAccepts(out *Output) {
 		slot.resent++
 		m := &Accept{Ballot: p.ballot, Slot: s, Value: slot.value}
 		for r := ReplicaID(1); int(r) <= p.cfg.Replicas; r++ {
-			if !slot.votes.has(r) {
+			if !slot.votes.has(r) || slot.votes.stale(r) {
 				p.send(out, Address{r, RoleAcceptor | RoleLearner}, m)
 			}
 		}

@@ -49,6 +49,20 @@ func (t *tally) consistent(x, y int) bool {
 	return t.incarnations[x] >= t.vectors[y][x] && t.incarnations[y] >= t.vectors[x][y]
 }
 
+// stale reports whether another reply knows that the acceptor has lost its memory
+// since it gave its own: it may be asked again.
+func (t *tally) stale(r ReplicaID) bool {
+	if !t.has(r) {
+		return false
+	}
+	for y := range ReplicasMax {
+		if t.replied&(1<<y) != 0 && t.vectors[y][r-1] > t.incarnations[r-1] {
+			return true
+		}
+	}
+	return false
+}
+
 // quorum reports whether some need replies are pairwise consistent. With at
 // most seven acceptors all subsets are tried; the usual case, in which nobody
 // ever lost its memory, needs one pass.
@@ -79,6 +93,15 @@ func (t *tally) agree(set uint8) bool {
 		}
 	}
 	return true
+}
+
+// proves reports whether the replies hold a quorum. A mutant counts acceptors
+// instead.
+func (c *Config) proves(t *tally, need int, counting mutant.ID) bool {
+	if c.Mutant.Has(counting) {
+		return t.count() >= need
+	}
+	return t.quorum(need)
 }
 
 // needPrepare and needAccept are the sizes of the two kinds of quorums.

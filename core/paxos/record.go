@@ -11,8 +11,9 @@ type RecordKind uint8
 
 // The records. Never renumbered.
 const (
-	// RecordBorn is the first record of a complete log: an acceptor whose log
-	// lacks it has lost its state.
+	// RecordBorn says that the log is complete: an acceptor whose log lacks it
+	// has lost its state. A new acceptor's log begins with it; in that of an
+	// acceptor that recovers it follows everything that was recovered.
 	RecordBorn RecordKind = 1
 	// RecordPromised raises the promise to Ballot.
 	RecordPromised RecordKind = 2
@@ -20,16 +21,20 @@ const (
 	RecordVoted RecordKind = 3
 	// RecordRuns holds chosen runs. It is never synced for its own sake.
 	RecordRuns RecordKind = 4
+	// RecordFloor raises the floor to Slot: everything through it may be gone.
+	RecordFloor RecordKind = 5
+	// RecordVector raises the incarnations known of the others.
+	RecordVector RecordKind = 6
 )
 
 // Record is one thing an acceptor must not forget.
 type Record struct {
 	Kind        RecordKind
 	Ballot      Ballot      // promised, voted
-	Slot        Slot        // voted
+	Slot        Slot        // voted, floor
 	Value       Value       // voted
 	Incarnation Incarnation // born
-	Vector      Vector      // born
+	Vector      Vector      // born, vector
 	Runs        []ChosenRun // runs
 }
 
@@ -42,9 +47,7 @@ func AppendRecord(dst []byte, r *Record) []byte {
 	switch r.Kind {
 	case RecordBorn:
 		dst = binary.AppendUvarint(dst, uint64(r.Incarnation))
-		for _, i := range r.Vector {
-			dst = binary.AppendUvarint(dst, uint64(i))
-		}
+		dst = appendVector(dst, &r.Vector)
 	case RecordPromised:
 		dst = appendBallot(dst, r.Ballot)
 	case RecordVoted:
@@ -57,6 +60,10 @@ func AppendRecord(dst []byte, r *Record) []byte {
 			dst = binary.AppendUvarint(dst, uint64(run.First))
 			dst = binary.AppendUvarint(dst, uint64(run.Last))
 		}
+	case RecordFloor:
+		dst = binary.AppendUvarint(dst, uint64(r.Slot))
+	case RecordVector:
+		dst = appendVector(dst, &r.Vector)
 	default:
 		panic(fmt.Sprintf("paxos: record of unknown kind %d", r.Kind))
 	}
@@ -73,9 +80,7 @@ func DecodeRecord(b []byte) (Record, error) {
 	switch r.Kind {
 	case RecordBorn:
 		r.Incarnation = Incarnation(d.uvarint())
-		for i := range r.Vector {
-			r.Vector[i] = Incarnation(d.uvarint())
-		}
+		r.Vector = d.vector()
 	case RecordPromised:
 		r.Ballot = d.ballot()
 	case RecordVoted:
@@ -87,6 +92,10 @@ func DecodeRecord(b []byte) (Record, error) {
 		for len(d.rest) > 0 && !d.failed {
 			r.Runs = append(r.Runs, ChosenRun{d.ballot(), Slot(d.uvarint()), Slot(d.uvarint())})
 		}
+	case RecordFloor:
+		r.Slot = Slot(d.uvarint())
+	case RecordVector:
+		r.Vector = d.vector()
 	default:
 		return Record{}, fmt.Errorf("%w: unknown kind %d", ErrRecord, b[0])
 	}
@@ -108,6 +117,10 @@ func (r *Record) possible() bool {
 		return !r.Ballot.IsZero()
 	case RecordVoted:
 		return !r.Ballot.IsZero() && r.Slot > 0
+	case RecordFloor:
+		return r.Slot > 0
+	case RecordVector:
+		return r.Vector != Vector{}
 	}
 	for _, run := range r.Runs {
 		if !run.possible() {
@@ -129,6 +142,13 @@ func appendBallot(dst []byte, b Ballot) []byte {
 	dst = binary.AppendUvarint(dst, b.Round)
 	dst = append(dst, byte(b.Replica))
 	return binary.BigEndian.AppendUint64(dst, b.Run)
+}
+
+func appendVector(dst []byte, v *Vector) []byte {
+	for _, i := range v {
+		dst = binary.AppendUvarint(dst, uint64(i))
+	}
+	return dst
 }
 
 // reader consumes bytes; after the first failure everything reads as zero.
@@ -157,4 +177,11 @@ func (d *reader) ballot() Ballot {
 	b.Run = binary.BigEndian.Uint64(d.rest[1:])
 	d.rest = d.rest[1+ballotRunBytes:]
 	return b
+}
+
+func (d *reader) vector() (v Vector) {
+	for i := range v {
+		v[i] = Incarnation(d.uvarint())
+	}
+	return v
 }

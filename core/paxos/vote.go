@@ -4,7 +4,8 @@ package paxos
 type vote struct {
 	ballot Ballot
 	value  Value
-	away   bool // the value is only in the log
+	bytes  int32 // length of the value
+	away   bool  // the value is only in the log
 }
 
 // slotsAheadMax bounds how far beyond the highest held slot a vote may lie. It
@@ -16,14 +17,16 @@ const slotsAheadMax = 1 << 28
 const slotsPerChunk = 512
 
 // SlotTable holds something for each slot. Slots are nearly dense: a hole
-// appears where a replica was away.
+// appears where a replica was away. What is below a cut takes no memory.
 type SlotTable[T any] struct {
+	base   Slot // chunks that were cut before the first one here
 	chunks []*[slotsPerChunk]T
 }
 
-// At returns the place of a slot, made if need be. The slot is not 0.
+// At returns the place of a slot, made if need be. The slot is not 0 and not
+// below a cut.
 func (t *SlotTable[T]) At(s Slot) *T {
-	i := int((s - 1) / slotsPerChunk)
+	i := int((s-1)/slotsPerChunk - t.base)
 	for len(t.chunks) <= i {
 		t.chunks = append(t.chunks, nil)
 	}
@@ -33,14 +36,29 @@ func (t *SlotTable[T]) At(s Slot) *T {
 	return &t.chunks[i][(s-1)%slotsPerChunk]
 }
 
-// Peek returns the place of a slot, or nil if it was never made.
+// Peek returns the place of a slot, or nil if it was never made or is cut.
 func (t *SlotTable[T]) Peek(s Slot) *T {
-	i := (s - 1) / slotsPerChunk
-	if s == 0 || i >= Slot(len(t.chunks)) || t.chunks[i] == nil {
+	i := (s-1)/slotsPerChunk - t.base
+	if s == 0 || (s-1)/slotsPerChunk < t.base || i >= Slot(len(t.chunks)) || t.chunks[i] == nil {
 		return nil
 	}
 	return &t.chunks[i][(s-1)%slotsPerChunk]
 }
+
+// Cut forgets everything through a slot.
+func (t *SlotTable[T]) Cut(through Slot) {
+	if whole := through / slotsPerChunk; whole > t.base {
+		gone := min(whole-t.base, Slot(len(t.chunks)))
+		t.chunks = append([]*[slotsPerChunk]T(nil), t.chunks[gone:]...)
+		t.base = whole
+	}
+	if part := through % slotsPerChunk; through/slotsPerChunk == t.base && len(t.chunks) > 0 && t.chunks[0] != nil {
+		clear(t.chunks[0][:part])
+	}
+}
+
+// end is the last slot that has a place.
+func (t *SlotTable[T]) end() Slot { return (t.base + Slot(len(t.chunks))) * slotsPerChunk }
 
 // voteTable holds the votes of an acceptor.
 type voteTable struct{ SlotTable[vote] }
@@ -54,19 +72,20 @@ func (t *voteTable) find(s Slot) *vote {
 	return v
 }
 
-// next returns the first slot from s on that holds a vote, or a slot beyond
-// every vote.
+// noSlot is beyond every slot.
+const noSlot = ^Slot(0)
+
+// next returns the first slot from s on that holds a vote, or [noSlot].
 func (t *voteTable) next(s Slot) Slot {
-	s = max(s, 1)
-	for ; s <= Slot(len(t.chunks))*slotsPerChunk; s++ {
-		i := (s - 1) / slotsPerChunk
+	for s = max(s, t.base*slotsPerChunk+1); s <= t.end(); s++ {
+		i := (s-1)/slotsPerChunk - t.base
 		if t.chunks[i] == nil {
-			s = (i + 1) * slotsPerChunk // the loop goes on with the next chunk
+			s = (t.base + i + 1) * slotsPerChunk // the loop goes on with the next chunk
 			continue
 		}
 		if !t.chunks[i][(s-1)%slotsPerChunk].ballot.IsZero() {
 			return s
 		}
 	}
-	return s
+	return noSlot
 }

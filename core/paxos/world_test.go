@@ -41,7 +41,8 @@ type letter struct {
 // sent: any of them may reach its receiver at any time, any number of times and
 // in any order. That covers loss, delay, duplication and every old message.
 // Acceptors crash before and after a sync and come back from their records;
-// proposers and learners come back without memory.
+// proposers and learners come back without memory. In some worlds acceptors cut
+// their logs, and memory is lost for good (lost_test.go).
 type world struct {
 	random    *rand.Rand
 	replicas  int
@@ -59,6 +60,7 @@ type world struct {
 	values    int
 	reads     uint64
 	ghost     ghost
+	memory    memory
 	tracing   bool
 	trace     []string
 }
@@ -71,6 +73,7 @@ func newWorld(seed uint64, plant mutant.Set) *world {
 		w.options = AcceptorOptions{MemoryBytesMax: 1, PartBytesMax: 1} // everything leaves memory, and in parts
 	}
 	w.ghost = newGhost(w.replicas)
+	w.memory.draw(w)
 	for i := range w.replicas {
 		d := &disk{records: []Record{BirthRecord(testConfig(i+1, w.replicas, plant))}, durable: 1}
 		w.disks, w.acceptors = append(w.disks, d), append(w.acceptors, nil)
@@ -88,9 +91,17 @@ func newWorld(seed uint64, plant mutant.Set) *world {
 }
 
 func (w *world) restoreAcceptor(i int) {
-	w.acceptors[i] = NewAcceptor(testConfig(i+1, w.replicas, w.plant), w.options, w.disks[i])
+	cfg, options := testConfig(i+1, w.replicas, w.plant), w.options
+	cfg.Incarnation = w.memory.identities[i]
+	w.runs++
+	options.Run = [16]byte{byte(w.runs), byte(w.runs >> 8), 1}
+	w.acceptors[i] = NewAcceptor(cfg, options, w.disks[i])
 	for _, r := range w.disks[i].records {
 		w.acceptors[i].Restore(r)
+	}
+	if !w.acceptors[i].Born() {
+		w.acceptors[i] = NewAcceptor(cfg, options, w.disks[i])
+		w.acceptors[i].Lose("lost")
 	}
 }
 
@@ -116,7 +127,7 @@ func (w *world) note(format string, args ...any) {
 // run lets steps happen and returns the first broken promise, or nil.
 func (w *world) run(steps int) error {
 	for range steps {
-		switch n := w.random.IntN(200); {
+		switch n := w.random.IntN(200 + w.memory.often); {
 		case n < 180 && len(w.pool) > 0:
 			w.deliver(w.pick())
 		case n < 183:
@@ -127,6 +138,8 @@ func (w *world) run(steps int) error {
 			w.tickLearner(w.random.IntN(len(w.learners)))
 		case n < 196:
 			w.read(w.random.IntN(len(w.learners)))
+		case n >= 200:
+			w.live()
 		default:
 			w.crash()
 		}
@@ -155,7 +168,7 @@ func (w *world) deliver(l letter) {
 	w.note("%s -> %s %s %+v", l.From, l.to, l.Message.Kind(), l.Message)
 	switch l.to.Roles {
 	case RoleAcceptor:
-		w.stepAcceptor(i, l.Envelope)
+		w.stepAcceptor(i, func(a *Acceptor, out *Output) { a.Step(l.Envelope, out) })
 	case RoleProposer:
 		w.act(w.proposers[i], func(out *Output) { w.proposers[i].Step(l.Envelope, out) })
 	case RoleLearner:
@@ -165,12 +178,16 @@ func (w *world) deliver(l letter) {
 
 // stepAcceptor does what the agent does: step, record, sync, send; and it may
 // die between any two of them.
-func (w *world) stepAcceptor(i int, e Envelope) {
+func (w *world) stepAcceptor(i int, step func(*Acceptor, *Output)) {
 	var out Output
 	a, d := w.acceptors[i], w.disks[i]
-	a.Step(e, &out)
+	step(a, &out)
 	a.Settle(&out)
 	w.send(out.Prompt)
+	if out.Renew != 0 { // durable at once, and the old log is never opened again
+		w.memory.identities[i] = max(w.memory.identities[i], out.Renew)
+		d.records, d.durable = nil, 0
+	}
 	d.records = append(d.records, out.Records...)
 	if w.random.IntN(24) == 0 {
 		w.note("r%d.acceptor dies before its sync", i+1)
@@ -183,6 +200,7 @@ func (w *world) stepAcceptor(i int, e Envelope) {
 		}
 	}
 	w.send(out.Messages)
+	w.remember(i, out.Events)
 }
 
 func (w *world) act(r Role, step func(*Output)) {
@@ -198,6 +216,13 @@ func (w *world) stepLearner(i int, step func(*Output)) {
 	step(&out)
 	w.learners[i].Settle(&out)
 	w.ghost.learned(i, out.Chosen)
+	if out.Install != 0 {
+		w.ghost.applied[i] = out.Install
+		w.memory.stores[i] = max(w.memory.stores[i], out.Install)
+	}
+	if out.Want.From != 0 {
+		w.copyState(i, out.Want)
+	}
 	w.ghost.released(out.Reads)
 	w.send(out.Prompt)
 	w.send(out.Messages)
@@ -263,7 +288,8 @@ func (w *world) crash() {
 	case 3:
 		i := w.random.IntN(len(w.learners))
 		w.note("r%d.learner restarts", i+1)
-		w.startLearner(i, Slot(w.random.IntN(int(w.ghost.applied[i])+1)))
+		durable := w.memory.stores[i]
+		w.startLearner(i, durable+Slot(w.random.IntN(int(w.ghost.applied[i]-durable)+1)))
 	}
 }
 

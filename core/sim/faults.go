@@ -31,6 +31,8 @@ const (
 	faultRot
 	faultBadDisk
 	faultFullDisk
+	faultWipe     // the acceptor's log, the store, or both are gone
+	faultRollback // the disk is put back to an older life of the acceptor
 	faultKinds
 )
 
@@ -38,6 +40,7 @@ var faultNames = [faultKinds]string{
 	"role crash", "replica crash", "power loss", "blackout", "death in a file operation", "role pause",
 	"replica pause", "slow disk", "partition", "one-way cut", "loss", "delay", "starvation",
 	"crash of a new leader", "false hint", "clock jump", "rot", "bad disk", "full disk",
+	"wipe", "rollback",
 }
 
 func (k faultKind) String() string { return faultNames[k] }
@@ -45,15 +48,17 @@ func (k faultKind) String() string { return faultNames[k] }
 // rare faults stop everything or cannot be undone.
 func (k faultKind) rare() bool { return k == faultBlackout || k == faultClock || k >= faultRot }
 
-// losesState: the acceptor will refuse for the rest of the run.
+// losesState: the acceptor has to recover.
 func (k faultKind) losesState() bool { return k == faultRot || k == faultBadDisk }
 
 // faults makes trouble while it is on.
 type faults struct {
-	c      *cluster
-	on     bool
-	lost   replicaSet // acceptors that may have lost their state
-	counts [faultKinds]uint64
+	c    *cluster
+	on   bool
+	lost replicaSet // replicas that have, or may have, lost state: the permits given
+	// lostLives are the lives in which their acceptors' agents lost it.
+	lostLives [paxos.ReplicasMax + 1]uint64
+	counts    [faultKinds]uint64
 }
 
 // begin starts a process for each kind of fault.
@@ -103,6 +108,10 @@ func (f *faults) strike(kind faultKind) {
 		r.wallOffset = f.c.streams.fault.Int64N(7_200_000) - 3_600_000
 	case faultRot, faultBadDisk:
 		f.loseState(kind, r)
+	case faultWipe:
+		f.wipe(r)
+	case faultRollback:
+		f.rollBack(r)
 	case faultFullDisk:
 		f.fillDisk(r)
 	}
@@ -230,26 +239,6 @@ func (f *faults) hint(r *replica) {
 			other.proposer.receive(&e)
 		}
 	}
-}
-
-// loseState damages an acceptor's log, within the budget: at least a majority of
-// acceptors keeps its state.
-func (f *faults) loseState(kind faultKind, r *replica) {
-	if f.lost.with(r.id).size() > f.c.options.Faults.LostMax {
-		return
-	}
-	f.lost = f.lost.with(r.id)
-	r.mayFail = true
-	if kind == faultBadDisk {
-		f.note("the next file operations of %s fail", r.id)
-		r.disk.FailAt(1 + f.c.streams.fault.IntN(5))
-		return
-	}
-	name, offset, ok := r.disk.Rot(logDir, segmentHeadBytes)
-	if !ok {
-		return
-	}
-	f.note("rot in %s of %s at byte %d", name, r.id, offset)
 }
 
 // segmentHeadBytes: rot leaves the header alone, because a segment with a wrong

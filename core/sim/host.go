@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"synod/core/agent"
 	"synod/core/paxos"
@@ -153,6 +154,10 @@ func (h *host) tell() {
 			h.cluster.faults.newLeader(h.replica)
 		case paxos.EventResigned, paxos.EventFollowing:
 			h.leads = false
+		case paxos.EventNormal:
+			if !slices.Contains(h.replica.wholeLives, note.Incarnation) {
+				h.replica.wholeLives = append(h.replica.wholeLives, note.Incarnation)
+			}
 		}
 		h.cluster.show(check.Event{Kind: check.Told, Agent: h.address, Note: &note})
 		if note.Kind == paxos.EventFollowing || note.Kind == paxos.EventLeading {

@@ -36,18 +36,32 @@ func killings() []killing {
 		{id: mutant.M12},
 		{id: mutant.M13, direct: oldReplies, why: "the same proposer campaigns twice, with old replies under way"},
 		{id: mutant.M14},
+		{id: mutant.M15, direct: loss, why: "acceptors that lose their logs"},
+		{id: mutant.M16, direct: loss, why: "acceptors that lose their logs"},
+		{id: mutant.M17, direct: loss, why: "acceptors that lose their logs"},
+		{id: mutant.M18, direct: loss, why: "acceptors that lose their logs"},
+		{id: mutant.M19, direct: loss, why: "acceptors that lose their logs"},
+		{id: mutant.M24, direct: cuts, why: "logs that are cut"},
+		{id: mutant.M25, direct: cutsAndLoss, why: "logs that are cut, and lost stores"},
+		{id: mutant.M25b, direct: cutsAndLoss, why: "logs that are cut, and lost stores"},
 		{id: mutant.M26},
 		{id: mutant.M27},
 		{id: mutant.M27b},
 		{id: mutant.M28},
 		{id: mutant.M29},
+		{id: mutant.M29b, direct: loss, why: "acceptors that lose their logs"},
+		{id: mutant.M29c, direct: loss, why: "acceptors that lose their logs"},
+		{id: mutant.M29d, direct: cuts, why: "logs that are cut"},
 		{id: mutant.M31, direct: rot, why: "a damaged log, opened again"},
 		{id: mutant.M32},
 		{id: mutant.M33},
 		{id: mutant.M34},
+		{id: mutant.M35},
 		{id: mutant.M36, direct: gaps, why: "a learner that missed the Accept and holds the loser's entry"},
 		{id: mutant.M37},
+		{id: mutant.M38, direct: loss, why: "acceptors that lose their logs"},
 		{id: mutant.M39},
+		{id: mutant.M40, direct: cuts, why: "logs that are cut"},
 		{id: mutant.M41, direct: unheardLeaders, why: "leaders that give up and campaign again, and hear of no other"},
 		{id: mutant.M42},
 		{id: mutant.M43},
@@ -118,6 +132,30 @@ func rot(o *Options) {
 	o.Faults.Every[faultRoleCrash] = 200 * check.Millisecond
 	o.Faults.LostMax = (o.Replicas - 1) / 2
 	o.SegmentBytes = 1024
+}
+
+// loss wipes acceptors and puts them back to older lives, with old messages and
+// elections all the time.
+func loss(o *Options) {
+	elections(o)
+	o.Network.Capsule, o.Network.CapsuleDelay = 0.05, 500*check.Millisecond
+	o.Faults.LostMax = (o.Replicas - 1) / 2
+	o.Faults.Every[faultWipe] = 150 * check.Millisecond
+	o.Faults.Every[faultRollback] = 500 * check.Millisecond
+	o.Faults.DownMax = 50 * check.Millisecond
+}
+
+// cuts lets acceptors cut whatever their store holds.
+func cuts(o *Options) {
+	elections(o)
+	o.Acceptor.Cuts, o.Acceptor.KeepSlots = true, 0
+	o.FlushEvery = 50 * check.Millisecond
+	o.StorePendingMax = 32
+}
+
+func cutsAndLoss(o *Options) {
+	loss(o)
+	cuts(o)
 }
 
 func expiry(o *Options) {

@@ -28,14 +28,21 @@ type Options struct {
 		HeartbeatTicks, ElectionTicks, ResendTicks, Window int
 		BatchBytesMax, BatchCommandsMax, QueueBytesMax     int
 	}
-	Acceptor struct{ MemoryBytesMax, PartBytesMax int }
-	Learner  struct{ AheadMax, FetchBytesMax, ResendTicks int }
+	Acceptor struct {
+		MemoryBytesMax, PartBytesMax int
+		Cuts                         bool
+		KeepSlots                    paxos.Slot
+		KeepBytesMax                 int64
+	}
+	Learner struct{ AheadMax, FetchBytesMax, ResendTicks int }
 
 	SegmentBytes      int64
 	SyncMin, SyncMean int64
 	MailboxMax        int
 	// StorePendingMax is how many applied batches a crash of the store can take back.
 	StorePendingMax int
+	// FlushEvery is how often a replica makes its store durable.
+	FlushEvery check.Time
 	// TickMin and TickMax bound the length of a replica's tick: clocks drift.
 	TickMin, TickMax check.Time
 
@@ -90,7 +97,8 @@ type FaultOptions struct {
 	// Starve are the kinds of messages that starvation picks from; a kind may stand
 	// more than once.
 	Starve []paxos.Kind
-	// LostMax is how many acceptors may lose their state for the rest of the run.
+	// LostMax is how many replicas may be without the state of their acceptor or
+	// their store at a time.
 	LostMax int
 }
 
@@ -115,6 +123,7 @@ func Draw(seed uint64) Options {
 	drawNetwork(random, &o.Network)
 	drawWorkload(random, &o)
 	drawFaults(random, &o)
+	drawMemory(random, &o)
 	if o.MailboxMax < 1000 || o.Network.FlightMax < 1000 {
 		// A Promise counts when all its parts are there: it must fit on a link.
 		o.Acceptor.PartBytesMax = 256 << 10
@@ -201,6 +210,25 @@ func drawFaults(random *rand.Rand, o *Options) {
 	}
 	o.Faults.DownMax = pick(random, 50*check.Millisecond, 500*check.Millisecond, 1500*check.Millisecond)
 	o.Faults.LostMax = random.IntN((o.Replicas-1)/2 + 1)
+}
+
+// drawMemory draws what is kept, and how often it is lost.
+func drawMemory(random *rand.Rand, o *Options) {
+	o.FlushEvery = pick(random, 100*check.Millisecond, 400*check.Millisecond)
+	o.Acceptor.Cuts = random.IntN(4) > 0
+	o.Acceptor.KeepSlots = pick(random, paxos.Slot(0), 0, 8, 64)
+	o.Acceptor.KeepBytesMax = pick(random, int64(0), 2000)
+	for _, kind := range []faultKind{faultWipe, faultRollback} {
+		o.Faults.Every[kind] = 0
+		if random.IntN(2) == 0 {
+			o.Faults.Every[kind] = between(random, 200*check.Millisecond, 2*check.Second)
+		}
+	}
+	if random.IntN(2) == 0 {
+		o.Faults.LostMax = (o.Replicas - 1) / 2
+	}
+	o.Faults.Starve = append(o.Faults.Starve, paxos.KindRecoverQuery, paxos.KindRecoverInfo, paxos.KindRecover,
+		paxos.KindRecoverState, paxos.KindRevived, paxos.KindBelowFloor)
 }
 
 // pick draws one of the choices.

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"strings"
+
 	"synod/core/kv"
 	"synod/core/paxos"
 	"synod/core/session"
@@ -55,6 +57,23 @@ const (
 	probeStaleResult
 	probeOpenRefused
 	probeLearnerBehind
+	probeLost
+	probeOlderLife
+	probeStoreLost
+	probeRecovered
+	probeRecoveredTwice
+	probeRecoveryRedrawn
+	probeStateParts
+	probeStateEntries
+	probeStateFloor
+	probeStateHelperRefuses
+	probeWaitsForStore
+	probeFloor
+	probeBelowFloor
+	probePromiseFloor
+	probeHeldFloor
+	probeInstalled
+	probeLivesDiffer
 	probeCount
 )
 
@@ -69,6 +88,11 @@ var probeNames = [probeCount]string{
 	"learner fetches", "answer with chosen runs", "slot asked to be closed", "read waits for a slot",
 	"answer to an older read round", "update repeated", "update overloaded", "update in an expired session",
 	"update acknowledged before", "open refused", "learner starts behind",
+	"acceptor's state lost", "older life found out", "store lost alone", "acceptor recovered",
+	"acceptor recovered a second time", "recovery begun again with a later life", "recovered state in parts",
+	"recovered entries", "floor recovered", "recovering acceptor asked for help", "acceptor waits for its store",
+	"floor raised", "Accept below the floor", "Promise with a floor", "answer with a floor", "snapshot installed",
+	"votes with different lives",
 }
 
 func (p probe) String() string { return probeNames[p] }
@@ -76,7 +100,8 @@ func (p probe) String() string { return probeNames[p] }
 // mandatory says which probes every sweep of some hundred seeds must hit.
 func (p probe) mandatory() bool {
 	switch p {
-	case probeConflictOrOverload, probeGatewayFull, probeOpenRefused, probeStaleResult, probeDiedOpening:
+	case probeConflictOrOverload, probeGatewayFull, probeOpenRefused, probeStaleResult, probeDiedOpening,
+		probeRecoveryRedrawn:
 		return false // needs luck or far more seeds
 	}
 	return true
@@ -88,6 +113,7 @@ type prober struct {
 	promised    [paxos.ReplicasMax + 1]paxos.Ballot
 	proposed    map[paxos.Slot]paxos.Ballot
 	rounds      [paxos.ReplicasMax + 1]paxos.ReadRound
+	lives       paxos.Vector // of the last vote
 }
 
 func (c *cluster) probe(p probe) { c.probes[p]++ }
@@ -143,6 +169,28 @@ func (p *prober) told(c *cluster, e *check.Event) {
 		c.probe(probeLeaderLost)
 	case paxos.EventStuck:
 		c.probe(probeStuck)
+	default:
+		p.toldMemory(c, e)
+	}
+}
+
+// toldMemory looks at what is told about lost and cut memory.
+func (p *prober) toldMemory(c *cluster, e *check.Event) {
+	switch e.Note.Kind {
+	case paxos.EventLost:
+		c.probe(probeLost)
+		c.probeIf(strings.Contains(e.Note.Reason, "later life"), probeOlderLife)
+		c.probeIf(strings.Contains(e.Note.Reason, "store of this replica"), probeStoreLost)
+	case paxos.EventNormal:
+		c.probe(probeRecovered)
+		c.probeIf(e.Note.Incarnation > 2, probeRecoveredTwice)
+		c.probeIf(e.Note.Slot > 0, probeStateFloor)
+	case paxos.EventRecovering:
+		c.probeIf(strings.Contains(e.Note.Reason, "own store has to hold"), probeWaitsForStore)
+	case paxos.EventFloor:
+		c.probe(probeFloor)
+	case paxos.EventInstalled:
+		c.probe(probeInstalled)
 	}
 }
 
@@ -152,6 +200,7 @@ func (p *prober) sent(c *cluster, e *check.Event) {
 		c.probeIf(m.Parts > 1, probePromiseParts)
 		c.probeIf(len(m.Entries) > 0, probePromiseEntries)
 		c.probeIf(m.Chosen >= m.From, probePromiseChosenAhead)
+		c.probeIf(m.Floor > 0, probePromiseFloor)
 		p.promised[e.Agent.Replica] = m.Ballot
 	case *paxos.Nack:
 		// The acceptor answers a Prepare with a ballot that nobody has proposed in.
@@ -161,6 +210,8 @@ func (p *prober) sent(c *cluster, e *check.Event) {
 		p.accept(c, m)
 	case *paxos.Accepted:
 		c.probeIf(m.Last > m.First, probeVotesMerged)
+		c.probeIf(p.lives != m.Vector && p.lives != (paxos.Vector{}), probeLivesDiffer)
+		p.lives = m.Vector
 	case *paxos.Forward:
 		c.probe(probeForward)
 		c.probeIf(m.Relayed, probeForwardRelayed)
@@ -170,10 +221,28 @@ func (p *prober) sent(c *cluster, e *check.Event) {
 		c.probe(probeFetch)
 	case *paxos.Held:
 		c.probeIf(len(m.Runs) > 0, probeHeldRuns)
+		c.probeIf(m.Floor >= m.First, probeHeldFloor)
 	case *paxos.Close:
 		c.probe(probeClose)
 	case *paxos.ReadQuery:
 		p.rounds[e.Agent.Replica] = m.Round
+	default:
+		p.sentMemory(c, e)
+	}
+}
+
+// sentMemory looks at what acceptors say about lost and cut memory.
+func (p *prober) sentMemory(c *cluster, e *check.Event) {
+	switch m := e.Envelope.Message.(type) {
+	case *paxos.RecoverState:
+		c.probeIf(!m.Last, probeStateParts)
+		c.probeIf(len(m.Entries) > 0, probeStateEntries)
+	case *paxos.RecoverInfo:
+		c.probeIf(m.Nonce.Attempt > 1, probeRecoveryRedrawn)
+	case *paxos.Recovering:
+		c.probeIf(e.Envelope.To.Roles == paxos.RoleAcceptor, probeStateHelperRefuses)
+	case *paxos.BelowFloor:
+		c.probe(probeBelowFloor)
 	}
 }
 

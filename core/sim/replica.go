@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"encoding/binary"
+	"slices"
+
 	"synod/core/agent"
 	"synod/core/kv"
 	"synod/core/kv/memstore"
@@ -26,6 +29,12 @@ type replica struct {
 	machine *kv.Machine // nil while the learner is down
 	gateway *gateway
 
+	// incarnation is the life of the acceptor, as the identity file has it, and
+	// wholeLives those of which the logs were complete once and still lie there.
+	incarnation paxos.Incarnation
+	wholeLives  []paxos.Incarnation
+	// flushAt is when the store is made durable next.
+	flushAt check.Time
 	// wallOffset is how wrong the wall clock is, in milliseconds.
 	wallOffset int64
 	tick       check.Time
@@ -50,7 +59,7 @@ func (r *replica) wallMillis() int64 {
 }
 
 func newReplica(c *cluster, id paxos.ReplicaID) *replica {
-	r := &replica{cluster: c, id: id, store: memstore.New(c.options.StorePendingMax)}
+	r := &replica{cluster: c, id: id, store: memstore.New(c.options.StorePendingMax), incarnation: 1}
 	r.tick = between(c.streams.host, c.options.TickMin, c.options.TickMax)
 	r.disk = disk.New(disk.Options{
 		Now: func() int64 { return int64(c.now) }, Random: c.streams.disk,
@@ -80,24 +89,40 @@ func (r *replica) host(role paxos.Roles) *host {
 
 func (r *replica) config() paxos.Config {
 	return paxos.Config{
-		Cluster: r.cluster.id, Self: r.id, Replicas: r.cluster.options.Replicas, Incarnation: 1,
-		Mutant: r.cluster.options.Mutant,
+		Cluster: r.cluster.id, Self: r.id, Replicas: r.cluster.options.Replicas,
+		Incarnation: r.incarnation, Mutant: r.cluster.options.Mutant,
 	}
 }
 
 func (r *replica) acceptorOptions() agent.AcceptorOptions {
 	o := r.cluster.options
+	var run [16]byte
+	binary.BigEndian.PutUint64(run[:], 1+r.cluster.streams.nonce.Uint64N(1<<63))
 	return agent.AcceptorOptions{
-		Options: agent.Options{Tap: r.acceptor.keepRecords},
-		Log: wal.Options{
-			FS: r.disk, Dir: logDir, SegmentBytes: o.SegmentBytes, FirstSegmentBytes: o.SegmentBytes,
-			Identity: wal.Identity{Cluster: r.cluster.id, Replica: uint8(r.id), Incarnation: 1},
-			Mutant:   o.Mutant,
-		},
+		Options: agent.Options{Tap: r.acceptor.keepRecords}, Log: r.logOptions(), Renew: r.renew,
 		Limits: paxos.AcceptorOptions{
-			MemoryBytesMax: o.Acceptor.MemoryBytesMax, PartBytesMax: o.Acceptor.PartBytesMax,
+			MemoryBytesMax: o.Acceptor.MemoryBytesMax, PartBytesMax: o.Acceptor.PartBytesMax, Run: run,
+			Cuts: o.Acceptor.Cuts, KeepSlots: o.Acceptor.KeepSlots, KeepBytesMax: o.Acceptor.KeepBytesMax,
 		},
 	}
+}
+
+func (r *replica) logOptions() wal.Options {
+	o := r.cluster.options
+	return wal.Options{
+		FS: r.disk, Dir: r.logDir(), SegmentBytes: o.SegmentBytes, FirstSegmentBytes: o.SegmentBytes,
+		Identity: wal.Identity{Cluster: r.cluster.id, Replica: uint8(r.id), Incarnation: uint64(r.incarnation)},
+		Mutant:   o.Mutant,
+	}
+}
+
+// renew is the identity file, durable at once: a new life, with a log of its own.
+// Whatever lies in its place is from a life whose number was forgotten.
+func (r *replica) renew(life paxos.Incarnation) (wal.Options, error) {
+	r.incarnation = life
+	r.wholeLives = slices.DeleteFunc(r.wholeLives, func(old paxos.Incarnation) bool { return old >= life })
+	r.disk.Lose(r.logDir())
+	return r.logOptions(), nil
 }
 
 // format is what init does, once in the life of a replica.
@@ -105,6 +130,7 @@ func (r *replica) format() {
 	if err := agent.CreateAcceptor(r.config(), r.acceptorOptions()); err != nil {
 		r.cluster.fail("start", "the log of %s cannot be created: %v", r.id, err)
 	}
+	r.wholeLives = append(r.wholeLives, r.incarnation)
 }
 
 // start starts the process with all that is down in it.
@@ -142,8 +168,9 @@ func (r *replica) startRole(h *host) {
 			return
 		}
 		status := acceptor.Status()
-		started.Refusing, started.Reason = status.State == "refusing", status.Reason
-		if started.Refusing && !r.excused() {
+		started.Refusing, started.Reason = status.State != "normal", status.Reason
+		waits := status.State == "refusing" && status.Floor > 0
+		if started.Refusing && !waits && !r.excused() && !r.cluster.faults.lost.has(r.id) {
 			r.cluster.fail("start", "%s refuses without a cause from outside: %s", h.address, status.Reason)
 		}
 		r.cluster.probeLog(status.Log)
@@ -165,10 +192,7 @@ func (r *replica) newProposer() *agent.Agent {
 
 func (r *replica) newLearner() *agent.Agent {
 	o := r.cluster.options
-	machine, err := kv.New(r.store, kv.Options{
-		SessionsMax: o.Sessions.Max, SessionGuardSlots: o.Sessions.GuardSlots,
-		SessionIdleMillis: o.Sessions.IdleMillis, MarkSlots: 16, Replica: int(r.id), Mutant: o.Mutant,
-	})
+	machine, err := r.newMachine()
 	if err != nil {
 		r.cluster.fail("start", "the state machine of %s does not start: %v", r.id, err)
 		return nil
@@ -178,6 +202,14 @@ func (r *replica) newLearner() *agent.Agent {
 		Run: 1 + r.cluster.streams.host.Uint64N(1<<63), Applied: paxos.Slot(machine.Applied()),
 		AheadMax: o.Learner.AheadMax, FetchBytesMax: o.Learner.FetchBytesMax, ResendTicks: o.Learner.ResendTicks,
 	}, &sink{replica: r, machine: machine}, agent.Options{})
+}
+
+func (r *replica) newMachine() (*kv.Machine, error) {
+	o := r.cluster.options
+	return kv.New(r.store, kv.Options{
+		SessionsMax: o.Sessions.Max, SessionGuardSlots: o.Sessions.GuardSlots,
+		SessionIdleMillis: o.Sessions.IdleMillis, MarkSlots: 16, Replica: int(r.id), Mutant: o.Mutant,
+	})
 }
 
 // openAcceptor replays the log. It may die in the middle of it, or fail if an error
@@ -249,6 +281,8 @@ func (r *replica) checkBounds() {
 // ticks lets the clock tick for ever.
 func (r *replica) ticks() {
 	r.checkBounds()
+	r.flush()
+	r.cluster.faults.returnPermit(r)
 	for _, h := range r.hosts() {
 		if h.agent != nil {
 			h.ticks++

@@ -134,9 +134,13 @@ func (c *cluster) serve(atLeast check.Time) {
 // settle waits until no operation is pending and all learners are equal.
 func (c *cluster) settle() {
 	limit := c.now + c.options.Workload.DeadlineMax + c.options.ServeMax
-	c.until(limit, func() bool { return c.pending() == 0 && c.equal() })
+	c.until(limit, func() bool { return c.pending() == 0 && c.equal() && c.notNormal() == "" })
 	if c.violated() || c.pending() > 0 {
 		return // the liveness watcher says it better
+	}
+	if who := c.notNormal(); who != "" {
+		c.fail("liveness", "L3: %s after the last operation %s", c.now-c.phaseStart, who)
+		return
 	}
 	if !c.equal() {
 		applied := []string{}
@@ -146,6 +150,19 @@ func (c *cluster) settle() {
 		c.fail("liveness", "L2: %s after the last operation the replicas have applied: %s; slot %d is chosen",
 			c.now-c.phaseStart, strings.Join(applied, ", "), c.panel.Ledger().LastChosen())
 	}
+}
+
+// notNormal says which acceptor does not vote, and why; "" if all do.
+func (c *cluster) notNormal() string {
+	for _, r := range c.replicas {
+		if r.acceptor.agent == nil {
+			return fmt.Sprintf("%s is down", r.acceptor.address)
+		}
+		if s := r.acceptor.agent.Status(); s.State != "normal" {
+			return fmt.Sprintf("%s is %s: %s", r.acceptor.address, s.State, s.Reason)
+		}
+	}
+	return ""
 }
 
 func (c *cluster) pending() int {

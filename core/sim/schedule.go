@@ -128,14 +128,14 @@ func (s *schedule) sink() {
 // streams are the independent random generators of a run: what one part of the
 // simulation draws does not shift what another part draws.
 type streams struct {
-	order, network, disk, fault, workload, host *rand.Rand
+	order, network, disk, fault, workload, host, nonce *rand.Rand
 }
 
 func newStreams(seed uint64) streams {
 	stream := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, n)) }
 	return streams{
 		order: stream(1), network: stream(2), disk: stream(3),
-		fault: stream(4), workload: stream(5), host: stream(6),
+		fault: stream(4), workload: stream(5), host: stream(6), nonce: stream(7),
 	}
 }
 

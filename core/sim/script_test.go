@@ -221,7 +221,7 @@ func (s *script) handle(t *testing.T, d *datadriven.TestData) {
 			s.each(t, arg.Key, func(h *host) { h.paused = 0; h.wake() })
 		case "rot":
 			r.mayFail = true
-			if _, _, ok := r.disk.Rot(logDir, segmentHeadBytes); !ok {
+			if _, _, ok := r.disk.Rot(r.logDir(), segmentHeadBytes); !ok {
 				t.Fatal("nothing can rot")
 			}
 		}
@@ -312,7 +312,7 @@ func (s *script) status() {
 }
 
 // hiddenKinds are messages that tell no story.
-const hiddenKinds = "Heartbeat HeartbeatReply Applied ChosenRuns"
+const hiddenKinds = "Heartbeat HeartbeatReply Applied ChosenRuns Checkpoint Revived"
 
 // see prints what an author wants to see of an event.
 func (s *script) see(e *check.Event) {
@@ -343,6 +343,10 @@ func (s *script) see(e *check.Event) {
 // tidy leaves out the details of a diagnosis, which are the log's to test.
 func tidy(line string) string {
 	line, _, _ = strings.Cut(line, `: "/acceptor`)
+	if before, after, ok := strings.Cut(line, `: no directory "/acceptor`); ok {
+		_, after, _ = strings.Cut(after, "; ")
+		line = before + "; " + after
+	}
 	return strings.TrimRight(line, " ")
 }
 

@@ -15,6 +15,10 @@ type sink struct {
 
 	entries []kv.Entry
 	results []session.Result
+
+	durable  paxos.Slot // last shown
+	fetching bool
+	fetched  *snapshot // is here and was not installed yet
 }
 
 // Apply implements agent.Sink.
@@ -37,8 +41,11 @@ func (s *sink) Apply(chosen []paxos.Entry) error {
 	mark := s.machine.Chain()
 	c.show(check.Event{
 		Kind: check.Applied, Agent: learner, Slot: paxos.Slot(mark.Slot),
-		State: mark.Hash ^ uint64(s.machine.Sessions())<<48 ^ s.machine.LogMillis(), Revision: s.machine.Revision(),
+		State: stateOf(s.machine), Revision: s.machine.Revision(),
 	})
+	if s.fetched != nil && s.fetched.slot <= paxos.Slot(mark.Slot) {
+		s.fetched = nil // this learner has overtaken it
+	}
 	for i := range results {
 		s.replica.gateway.applied(results[i])
 	}
@@ -67,6 +74,16 @@ func (s *sink) Read(done []paxos.ReadDone) {
 	for _, read := range done {
 		s.replica.gateway.readDone(read)
 	}
+}
+
+// Durable implements agent.Sink.
+func (s *sink) Durable() paxos.Slot {
+	durable := s.replica.durable()
+	if durable != s.durable {
+		s.durable = durable
+		s.replica.cluster.show(check.Event{Kind: check.Stored, Agent: s.replica.learner.address, Slot: durable})
+	}
+	return durable
 }
 
 // Close implements agent.Sink.

@@ -228,7 +228,11 @@ func Describe(message paxos.Message) string {
 	case *paxos.Fetch:
 		return fmt.Sprintf("%sslot %s", name, describeSpan(m.First, m.Last))
 	case *paxos.Held:
-		return fmt.Sprintf("%sslot %s highest %d%s, runs %s", name, describeSpan(m.First, m.Through), m.Highest,
+		floor := ""
+		if m.Floor > 0 {
+			floor = fmt.Sprintf(" floor %d", m.Floor)
+		}
+		return fmt.Sprintf("%sslot %s highest %d%s%s, runs %s", name, describeSpan(m.First, m.Through), m.Highest, floor,
 			describeEntries(m.Entries), describeRuns(m.Runs))
 	case *paxos.Applied:
 		return fmt.Sprintf("%sslot %d", name, m.Slot)
@@ -239,7 +243,33 @@ func Describe(message paxos.Message) string {
 	case *paxos.Read:
 		return name + describeCount(len(m.IDs), "read")
 	}
-	return name
+	return name + describeRecovery(message)
+}
+
+func describeRecovery(message paxos.Message) string {
+	switch m := message.(type) {
+	case *paxos.Checkpoint:
+		return fmt.Sprintf("slot %d", m.Slot)
+	case *paxos.BelowFloor:
+		return fmt.Sprintf("ballot %s floor %d", m.Ballot, m.Floor)
+	case *paxos.RecoverQuery:
+		return fmt.Sprintf("attempt %d", m.Nonce.Attempt)
+	case *paxos.RecoverInfo:
+		return fmt.Sprintf("attempt %d knows incarnation %d", m.Nonce.Attempt, m.Known)
+	case *paxos.Recover:
+		return fmt.Sprintf("attempt %d incarnation %d from slot %d", m.Nonce.Attempt, m.Incarnation, m.From)
+	case *paxos.RecoverState:
+		return fmt.Sprintf("attempt %d incarnation %d promised %s floor %d slots %s%s%s lives %v", m.Nonce.Attempt,
+			m.Incarnation, m.Promised, m.Floor, describeSpan(m.From, m.Through), describeEntries(m.Entries),
+			ifTrue(m.Last, " last"), m.Vector)
+	case *paxos.Recovering:
+		return fmt.Sprintf("attempt %d", m.Nonce.Attempt)
+	case *paxos.Revived:
+		return fmt.Sprintf("lives %v", m.Vector)
+	case *paxos.SnapshotReady:
+		return fmt.Sprintf("slot %d", m.Slot)
+	}
+	return ""
 }
 
 func describeRecord(r *paxos.Record) string {
@@ -250,6 +280,10 @@ func describeRecord(r *paxos.Record) string {
 		return "promised ballot " + r.Ballot.String()
 	case paxos.RecordVoted:
 		return fmt.Sprintf("voted slot %d ballot %s", r.Slot, r.Ballot)
+	case paxos.RecordFloor:
+		return fmt.Sprintf("floor %d", r.Slot)
+	case paxos.RecordVector:
+		return fmt.Sprintf("lives %v", r.Vector)
 	}
 	return "told chosen " + describeRuns(r.Runs)
 }

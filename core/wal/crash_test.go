@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -60,19 +61,25 @@ func crashEverywhere(t *testing.T, options Options) error {
 	mem := vfs.NewCrashableMem()
 	var s *script
 	var failure error
+	var mu sync.Mutex // the goroutine that makes spares crashes, too
 	operations := 0
 	crash := func(a act) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if !a.changes() || failure != nil {
 			return nil
 		}
 		operations++
+		s.mu.Lock()
+		m, created := s.model, s.created
+		s.mu.Unlock()
 		now := power(t, mem)
 		left := []image{now.least, now.named, now.most}
 		for seed := range uint64(tearsPerCrash) {
 			left = append(left, now.tear(uint64(operations)*tearsPerCrash+seed))
 		}
 		for i, l := range left {
-			if err := survives(t, l, &s.model, s.created); err != nil {
+			if err := survives(t, l, &m, created); err != nil {
 				failure = fmt.Errorf("power lost before operation %d (%v), variant %d: %w", operations, a, i, err)
 			}
 		}
@@ -92,6 +99,16 @@ func crashEverywhere(t *testing.T, options Options) error {
 // Whatever operation the power is lost at, what was durable is there again.
 func TestPowerLossAtEveryOperation(t *testing.T) {
 	if err := crashEverywhere(t, testOptions(nil)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The same with a goroutine that writes spares, and segments of one size, so that released ones are recycled.
+func TestPowerLossWhileRecycling(t *testing.T) {
+	options := testOptions(nil)
+	options.Background = true
+	options.SegmentBytes = options.FirstSegmentBytes
+	if err := crashEverywhere(t, options); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -21,11 +21,25 @@ type example struct {
 // makeExample writes a log of several segments; clean closes it, otherwise the role crashes.
 func makeExample(t tester, pending int, clean bool) example {
 	t.Helper()
+	return playExample(t, "create append sync append append sync append sync append sync abandon open append sync",
+		pending, clean)
+}
+
+// makeReleased is makeExample with a log that has lost its first segments.
+func makeReleased(t tester, clean bool) example {
+	t.Helper()
+	kept := strings.Repeat("append sync ", 7)
+	return playExample(t, "create "+strings.Repeat("append ", 11)+"release "+kept, 0, clean)
+}
+
+func playExample(t tester, ops string, pending int, clean bool) example {
+	t.Helper()
 	fs := vfs.NewCrashableMem()
 	options := testOptions(fs)
 	options.SegmentBytes = options.FirstSegmentBytes
 	s := &script{options: options}
-	must(t, s.play("create append sync append append sync append sync append sync abandon open append sync"))
+	must(t, s.play(ops))
+	must(t, s.model.accept(s.places[s.gone():]))
 	e := example{synced: readImage(t, fs), pending: pending}
 	for i := range pending {
 		must(t, s.append([]string{fmt.Sprint("pending ", i), "", strings.Repeat("y", 20)}))
@@ -83,8 +97,10 @@ func (e example) lastBatch(t tester) (name string, start, end int) {
 // A changed byte anywhere never gives a wrong record: it is harmless, or refused with a reason. Only in the last batch
 // of a log that was not closed, behind which nothing was written, it cannot be told from a torn write.
 func TestFlipEveryByte(t *testing.T) {
-	for _, clean := range []bool{true, false} {
-		e := makeExample(t, 0, clean)
+	for i, e := range []example{
+		makeExample(t, 0, true), makeExample(t, 0, false), makeReleased(t, true), makeReleased(t, false),
+	} {
+		clean := i%2 == 0
 		must(t, e.check(t, e.files, 0))
 		lastName, lastStart, lastEnd := e.lastBatch(t)
 		refused, harmless, cut := 0, 0, 0

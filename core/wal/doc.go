@@ -2,9 +2,10 @@
 //
 // Use: Create once, for a new acceptor; Open at every later start, which hands every record to a callback and returns
 // only when all it handed out is durable. Then Append a batch, Sync, and only then let the messages leave that rest on
-// it. ReadAt gets one record back by the Position that Append or Open gave. End with Close, or with Abandon to die as
-// in a crash. One goroutine uses a Log; only the making of the next segment may run beside it, and Close and Abandon
-// wait for its end. The caller sees to it that no second process has the directory open.
+// it. ReadAt gets one record back by the Position that Append or Open gave. Release lets go of the oldest segments, once
+// what must outlive them has been appended anew; that bounds the files, and the time of Open. End with Close, or with
+// Abandon to die as in a crash. One goroutine uses a Log; only the making of the next segment may run beside it, and
+// Close and Abandon wait for its end. The caller sees to it that no second process has the directory open.
 //
 // # Bytes
 //
@@ -53,6 +54,9 @@
 // exception: the last batches before a crash, synced but with nothing written after them. There rot and a torn write
 // look the same; Open cuts, and the other replicas, who remember what this acceptor said, have to notice. A clean Close
 // and every Open write a mark, a batch without records that only says what is durable, and end this exception.
+// Segments below the oldest one that the newest header names are released: Open neither needs nor reads them. They go
+// only after that header is durable, and one of them, overwritten with zeros, becomes the next spare.
+//
 // A seal, written when the next segment is durable, tells that the newest segment file has been lost.
 //
 // Open never writes behind a cut. It copies what was valid but not provably durable (the tail) into a new segment,

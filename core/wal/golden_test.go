@@ -22,7 +22,7 @@ func TestOperationsGolden(t *testing.T) {
 	}})
 	s := &script{options: options}
 	for i, op := range strings.Fields("create append sync append append sync big sync abandon open append append " +
-		"abandon open close open") {
+		"abandon open close open append release big sync") {
 		fmt.Fprintf(&b, "%s\n", op)
 		must(t, s.step(op, i))
 	}

@@ -5,8 +5,17 @@ import (
 	"fmt"
 )
 
-// readHeads reads and checks the header of every segment, and that none is missing.
+// readHeads reads and checks the header of every segment that must exist, and that none is missing. The newest header,
+// which was durable before it got its name, says which these are; a crash may have left some that were released.
 func (r *reopening) readHeads(ids []uint64) error {
+	newest, _, err := r.readHead(ids[len(ids)-1])
+	if err != nil {
+		return err
+	}
+	for ids[0] < newest.oldest {
+		r.released = append(r.released, ids[0])
+		ids = ids[1:]
+	}
 	for i, id := range ids {
 		if i > 0 && id != ids[i-1]+1 {
 			return r.missing(ids[i-1]+1, id)
@@ -17,8 +26,8 @@ func (r *reopening) readHeads(ids []uint64) error {
 		}
 		r.heads, r.chains = append(r.heads, head), append(r.chains, chain)
 	}
-	if oldest := r.heads[len(ids)-1].oldest; oldest < ids[0] {
-		return r.missing(oldest, ids[0])
+	if newest.oldest < ids[0] {
+		return r.missing(newest.oldest, ids[0])
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ func testOptions(fs vfs.FS) Options {
 type model struct {
 	batches [][]string
 	durable int
+	// released of the first batches need not be there any more, from some begin on.
+	released int
 }
 
 // placed is a record as replay handed it out.
@@ -39,28 +41,43 @@ func replayAll(options Options) (*Log, []placed, error) {
 	return log, all, err
 }
 
-// accept compares a replay with the model: all that is durable, then whole batches, nothing else. It cuts the model to
-// what was found, which is durable from now on.
+// accept compares a replay with the model: whole batches, from one that need not be there to at least the last that is
+// durable. It cuts the model to what was found, which is durable from now on.
 func (m *model) accept(all []placed) error {
 	var got []string
 	for _, p := range all {
 		got = append(got, p.payload)
 	}
-	var want []string
-	for kept := 0; ; kept++ {
-		if kept >= m.durable && slices.Equal(got, want) {
-			m.batches, m.durable = m.batches[:kept], kept
-			return nil
+	for skipped := range m.released + 1 {
+		var want []string
+		for kept := skipped; kept <= len(m.batches); kept++ {
+			if kept > skipped {
+				want = append(want, m.batches[kept-1]...)
+			}
+			if kept >= m.durable && slices.Equal(got, want) {
+				m.batches, m.durable = m.batches[skipped:kept], kept-skipped
+				m.released -= skipped
+				return nil
+			}
 		}
-		if kept == len(m.batches) {
-			return fmt.Errorf("replayed %d records %.300q, want the first %d of %d batches %.600q or more of them",
-				len(got), got, m.durable, len(m.batches), m.batches)
-		}
-		want = append(want, m.batches[kept]...)
 	}
+	return fmt.Errorf("replayed %d records %.300q, want the first %d of %d batches %.600q or more of them, "+
+		"without at most the first %d", len(got), got, m.durable, len(m.batches), m.batches, m.released)
 }
 
-func (m *model) clone() *model { return &model{batches: slices.Clone(m.batches), durable: m.durable} }
+// release notes that the batches in segments before the given one may go, by the places of all records.
+func (m *model) release(before uint64, places []placed) {
+	records, batches := 0, 0
+	for batches < len(m.batches) && places[records].at.Segment < before {
+		records += len(m.batches[batches])
+		batches++
+	}
+	m.released = max(m.released, batches)
+}
+
+func (m *model) clone() *model {
+	return &model{batches: slices.Clone(m.batches), durable: m.durable, released: m.released}
+}
 
 // bytesOf makes the records of a batch for Append.
 func bytesOf(batch []string) [][]byte {
@@ -77,6 +94,7 @@ type run struct {
 	fs     *vfs.MemFS
 	log    *Log
 	model  model
+	all    []placed // the places of all records of the model
 	places []placed // everything that must be readable
 	next   int
 }
@@ -89,7 +107,7 @@ func (r *run) reopen() {
 	if err := r.model.accept(all); err != nil {
 		r.t.Fatal(err)
 	}
-	r.log, r.places = log, all
+	r.log, r.all, r.places = log, all, all
 }
 
 func (r *run) append(t *rapid.T) {
@@ -105,7 +123,8 @@ func (r *run) append(t *rapid.T) {
 	}
 	r.model.batches = append(r.model.batches, batch)
 	for i, payload := range batch {
-		r.places = append(r.places, placed{positions[i], payload})
+		r.all = append(slices.Clip(r.all), placed{positions[i], payload})
+		r.places = append(slices.Clip(r.places), placed{positions[i], payload})
 	}
 }
 
@@ -117,6 +136,17 @@ func (r *run) sync(t *rapid.T) {
 	if s := r.log.Stats(); s.End != s.Durable {
 		t.Fatalf("after a sync the end is %v and durable is %v", s.End, s.Durable)
 	}
+}
+
+// release lets go of what lies before the segment of some record. It may be there until the next segment begins.
+func (r *run) release(t *rapid.T) {
+	if len(r.places) == 0 {
+		t.Skip("nothing to release")
+	}
+	before := rapid.SampledFrom(r.places).Draw(t, "first kept").at.Segment
+	r.model.release(before, r.all)
+	r.log.Release(before)
+	r.places = slices.DeleteFunc(slices.Clone(r.places), func(p placed) bool { return p.at.Segment < before })
 }
 
 func (r *run) read(t *rapid.T) {
@@ -168,7 +198,7 @@ func TestModel(t *testing.T) {
 		}
 		r.log = log
 		t.Repeat(map[string]func(*rapid.T){
-			"append": r.append, "append again": r.append, "append more": r.append, "sync": r.sync, "read": r.read,
+			"append": r.append, "append again": r.append, "append more": r.append, "sync": r.sync, "read": r.read, "release": r.release,
 			"close": r.closeAndOpen, "crash": r.crashRole, "power": r.losePower, "crash, power": r.crashAndLosePower,
 		})
 		r.log.Abandon()

@@ -61,7 +61,9 @@ type reopening struct {
 
 	heads  []segmentHead
 	chains []uint32 // sums of the heads
-	old    vfs.File // the file being read
+	// released are segments below the oldest one that must exist.
+	released []uint64
+	old      vfs.File // the file being read
 
 	segments []segment
 	torn     Position
@@ -106,6 +108,9 @@ func (r *reopening) run(ids []uint64) (*Log, error) {
 	if err := r.readHeads(ids); err != nil {
 		return nil, err
 	}
+	if err := r.removeReleased(); err != nil {
+		return nil, err
+	}
 	last := len(r.heads) - 1
 	for i, head := range r.heads[:last] {
 		next := r.heads[i+1]
@@ -138,6 +143,16 @@ func (r *reopening) run(ids []uint64) (*Log, error) {
 		return nil, err
 	}
 	return r.goOn(s, t, n)
+}
+
+// removeReleased removes what an earlier run released and could not remove before it ended.
+func (r *reopening) removeReleased() error {
+	for _, id := range r.released {
+		if err := r.home.fs.Remove(r.home.path(segmentName(id))); err != nil {
+			return fmt.Errorf("remove released segment %q: %w", r.home.path(segmentName(id)), err)
+		}
+	}
+	return nil
 }
 
 // goOn makes the new segment durable, seals the old one and starts the log.

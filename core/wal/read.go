@@ -118,6 +118,14 @@ func (r *readers) get(id uint64, open func() (vfs.File, error)) (vfs.File, error
 	return file, nil
 }
 
+// drop closes the file of a segment that nobody will read again.
+func (r *readers) drop(id uint64) {
+	if i := slices.IndexFunc(r.files, func(f reader) bool { return f.id == id }); i >= 0 {
+		_ = r.files[i].file.Close() // it was only read
+		r.files = slices.Delete(r.files, i, i+1)
+	}
+}
+
 func (r *readers) close() error {
 	var err error
 	for _, f := range r.files {

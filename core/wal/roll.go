@@ -19,7 +19,7 @@ func (l *Log) roll(need int64) error {
 	file, name, bytes, err := l.blankSegment(roundUp(segmentHeadBytes+need+reserveBytes, alignBytes))
 	head := segmentHead{
 		segment: old.id + 1, bytes: bytes, identity: l.options.Identity,
-		previous: old.id, end: old.end, chain: l.chain, oldest: l.segments[0].id,
+		previous: old.id, end: old.end, chain: l.chain, oldest: l.oldest,
 	}
 	image := make([]byte, segmentHeadBytes)
 	chain := head.encode(image)
@@ -45,6 +45,7 @@ func (l *Log) roll(need int64) error {
 	}
 	oldFile := l.file
 	l.segments = append(l.segments, segment{id: head.segment, bytes: bytes, end: segmentHeadBytes})
+	l.discard()
 	l.start(file, chain)
 	// The old file is durable and never written again; ReadAt opens it anew when it needs it.
 	if err := oldFile.Close(); err != nil {

@@ -79,6 +79,7 @@ func (p Position) Compare(q Position) int {
 // Stats is what a Log knows about itself.
 type Stats struct {
 	Segments   int      // segments that hold the log
+	Oldest     uint64   // number of the lowest that was not released
 	Bytes      int64    // length of their files together
 	End        Position // where the next batch goes
 	Durable    Position // everything below is durable
@@ -107,6 +108,8 @@ type Log struct {
 	readers readers
 
 	segments []segment // ascending without gaps; the last one is written to
+	oldest   uint64    // segments below are released
+	released []segment // below oldest in a durable header, and still there
 	file     vfs.File  // of the last segment
 	durable  int64     // all of the last segment below is durable, and all segments before it
 	chain    uint32    // sum of the last batch, or of the segment's header
@@ -172,6 +175,7 @@ func newLog(options Options, h home, segments []segment) *Log {
 		home:     h,
 		spare:    spareMaker{home: h, ready: make(chan spare, 1)},
 		segments: segments,
+		oldest:   segments[0].id,
 	}
 }
 
@@ -179,9 +183,7 @@ func newLog(options Options, h home, segments []segment) *Log {
 func (l *Log) start(file vfs.File, chain uint32) {
 	l.file, l.chain, l.durable = file, chain, l.last().end
 	if l.options.Background {
-		// Segments grow: a replica that starts is about to be used, and five of them on one machine that fill the
-		// disk's queue with zeros would make the first requests wait for it.
-		l.spare.start(min(l.options.SegmentBytes, segmentGrowth*l.last().bytes))
+		l.spare.start(l.spareBytes())
 	}
 }
 
@@ -274,6 +276,7 @@ func (l *Log) Sync() error {
 func (l *Log) Stats() Stats {
 	stats := Stats{
 		Segments:   len(l.segments),
+		Oldest:     l.oldest,
 		End:        Position{l.last().id, l.last().end},
 		Durable:    Position{l.last().id, l.durable},
 		Batches:    l.batches,

@@ -24,10 +24,11 @@ import (
 
 // Names in a replica's folder.
 const (
-	fileName    = "identity.toml"
-	lockName    = "LOCK"
-	AcceptorDir = "acceptor" // the acceptor's log
-	StoreDir    = "store"    // the applied state
+	fileName     = "identity.toml"
+	acceptorName = "acceptor" // the acceptor's log, and so begin those of its later lives
+	// LockName is the file that the process holds, StoreDir the applied state.
+	LockName = "LOCK"
+	StoreDir = "store"
 )
 
 var (
@@ -65,6 +66,48 @@ type file struct {
 const head = "# Who this replica is. Written by `synodd init`.\n" +
 	"# A changed or copied file breaks the cluster's promises.\n"
 
+// AcceptorDir is where the acceptor's log of a life lies: each life has a folder of
+// its own, so that no log of an older one is ever opened.
+func AcceptorDir(dir string, life paxos.Incarnation) string {
+	if life == 1 {
+		return filepath.Join(dir, acceptorName)
+	}
+	return filepath.Join(dir, fmt.Sprintf("%s-%d", acceptorName, life))
+}
+
+// KeepLastAcceptor removes the logs of all lives before the given one, but for the
+// latest that there is: it may tell what went wrong.
+func KeepLastAcceptor(dir string, life paxos.Incarnation) error {
+	names, err := filepath.Glob(filepath.Join(dir, acceptorName+"*"))
+	if err != nil {
+		return fmt.Errorf("list older logs: %w", err)
+	}
+	last := ""
+	var lastLife paxos.Incarnation
+	var old []string
+	for _, name := range names {
+		of := paxos.Incarnation(1)
+		if base := filepath.Base(name); base != acceptorName {
+			if _, err := fmt.Sscanf(base, acceptorName+"-%d", &of); err != nil || AcceptorDir(dir, of) != name {
+				continue // not ours
+			}
+		}
+		if of >= life {
+			continue
+		}
+		old = append(old, name)
+		if of >= lastLife {
+			last, lastLife = name, of
+		}
+	}
+	for _, name := range old {
+		if name != last {
+			err = errors.Join(err, os.RemoveAll(name))
+		}
+	}
+	return err
+}
+
 // ParseCluster reads a cluster's ID from 32 hexadecimal digits.
 func ParseCluster(text string) (paxos.ClusterID, error) {
 	var id paxos.ClusterID
@@ -86,8 +129,8 @@ func Read(dir string) (Identity, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Identity{}, fmt.Errorf("%w in %q: if no replica of this cluster has ever run, run `synodd init`; "+
-			"if this one has run before, its folder is lost or elsewhere: bring it back and do not run init, "+
-			"because begun anew it would not know what it has voted for, and acknowledged updates could be lost",
+			"if this one has run before, its folder is lost or elsewhere: do not run init, but start it while a majority "+
+			"of the others runs; it comes back by itself",
 			ErrNone, dir)
 	}
 	if err != nil {
@@ -181,7 +224,7 @@ type Lock struct{ file *os.File }
 
 // TakeLock locks a folder. ErrLocked names the process that has it.
 func TakeLock(dir string) (*Lock, error) {
-	path := filepath.Join(dir, lockName)
+	path := filepath.Join(dir, LockName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)

@@ -1,10 +1,14 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"synod/core/paxos"
+	"synod/daemon/fault"
 	"synod/protocol"
 )
 
@@ -101,6 +105,51 @@ func (l *Links) serveAsked(k *link, session *protocol.Session) {
 		k.asked = nil
 	}
 	k.mu.Unlock()
+}
+
+// AskSnapshot asks another replica for bytes of a copy of its state. The ask may be
+// lost; the answer comes to Options.AnswerTo.
+func (l *Links) AskSnapshot(to paxos.ReplicaID, ask protocol.SnapshotAsk) {
+	l.queue(to, classFetch, ask.Append(nil), 1)
+}
+
+// takeSnapshot handles a frame that carries a copy of a replica's state, or asks for
+// one, when the link lets it through. An answer for which there is no room is left
+// out: the other replica asks again.
+func (l *Links) takeSnapshot(k *link, f protocol.Frame) error {
+	size := protocol.HeaderBytes + len(f.Body)
+	k.received.Add(uint64(size))
+	damage := l.options.Faults.Damage(k.peer, fault.In)
+	var late func()
+	if f.Kind == protocol.KindSnapshotChunk {
+		answer, err := protocol.DecodeSnapshotChunk(f.Body)
+		if err != nil {
+			return fmt.Errorf("frame of %s: %w", k.peer, err)
+		}
+		if damage != nil {
+			answer.Data = bytes.Clone(answer.Data) // the body is the stream's
+		}
+		late = func() {
+			if l.options.AnswerTo != nil {
+				l.options.AnswerTo(k.peer, answer)
+			}
+		}
+	} else {
+		ask, err := protocol.DecodeSnapshotAsk(f.Body)
+		if err != nil {
+			return fmt.Errorf("frame of %s: %w", k.peer, err)
+		}
+		late = func() {
+			if l.options.Answer != nil {
+				answer := l.options.Answer(k.peer, ask)
+				l.pass(k, classHeld, answer.Append(nil), 1)
+			}
+		}
+	}
+	if damage == nil || !l.hinder(k, &message{bytes: size, late: late}, damage) {
+		late()
+	}
+	return nil
 }
 
 func (l *Links) serveBulk(k *link, b *bulk, stream *protocol.Stream) {

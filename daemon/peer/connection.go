@@ -282,6 +282,8 @@ func (l *Links) take(
 	case f.Kind == protocol.KindPong:
 		k.measured(time.Since(l.start) - time.Duration(f.Request))
 		return batch, nil
+	case f.Kind == protocol.KindSnapshotAsk || f.Kind == protocol.KindSnapshotChunk:
+		return batch, l.takeSnapshot(k, f)
 	case !f.Kind.Peer() && f.Kind.Optional():
 		return batch, nil
 	}

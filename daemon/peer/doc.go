@@ -10,8 +10,8 @@
 // nothing is kept for it: Paxos expects messages to get lost, and old ones are
 // of no use.
 //
-// Links can be broken on purpose, as [fault.Table] says: messages of the roles are
-// dropped or held back, on their way out before they are queued, on their way in
+// Links can be broken on purpose, as [fault.Table] says: messages of the roles and
+// parts of snapshots are dropped or held back, on their way out before they are queued, on their way in
 // before they are handed in, on all streams alike. Handshakes, pings and pongs pass:
 // the connection lives and its round trip time is the link's, so that people still
 // see the other replica, and nobody is told. A cut is silence, not a reset, which

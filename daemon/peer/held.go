@@ -30,8 +30,8 @@ type held struct {
 	count   uint64        // of all so far
 }
 
-// message is one that is held back: a frame on its way out, an envelope on its way
-// in.
+// message is one that is held back: a frame on its way out, an envelope or part of a
+// snapshot on its way in.
 type message struct {
 	due      time.Duration // since Links.start
 	number   uint64        // decides between those that are due together
@@ -39,6 +39,7 @@ type message struct {
 	way      class
 	frame    []byte
 	envelope paxos.Envelope
+	late     func() // hands in what is no envelope; else nil
 }
 
 // add holds a message back. It reports whether there was room, and whether the
@@ -140,12 +141,17 @@ func (l *Links) hinderOut(k *link, way class, frames []byte, damage *fault.Damag
 // hinderIn does to an envelope on its way in what the fault of its link does. It
 // reports whether the envelope may not be handed in now.
 func (l *Links) hinderIn(k *link, e paxos.Envelope, size int, damage *fault.Damage) bool {
+	return l.hinder(k, &message{bytes: size, envelope: e}, damage)
+}
+
+// hinder is hinderIn of any message.
+func (l *Links) hinder(k *link, m *message, damage *fault.Damage) bool {
 	lost, delay := damage.Judge()
 	switch {
 	case lost:
 		l.options.Counters.FaultLost.Add(1)
 	case damage.Delays():
-		l.hold(&k.in, &message{bytes: size, envelope: e}, delay, damage.Jitters())
+		l.hold(&k.in, m, delay, damage.Jitters())
 	default:
 		return false
 	}
@@ -220,6 +226,8 @@ func (l *Links) releaseIn(k *link) (next time.Duration) {
 		switch {
 		case m != nil && damage != nil && damage.Cuts():
 			l.options.Counters.FaultLost.Add(1)
+		case m != nil && m.late != nil:
+			m.late()
 		case m != nil:
 			batch = append(batch, m.envelope)
 		}

@@ -54,7 +54,11 @@ type Options struct {
 	// Receive takes what arrives. It must not block and does not keep the slice.
 	Receive func([]paxos.Envelope)
 	// Down is told at once when the connection to a replica is lost.
-	Down     func(paxos.ReplicaID)
+	Down func(paxos.ReplicaID)
+	// Answer gives the next bytes of a copy of the own state, AnswerTo takes such an
+	// answer of another replica. Both must not wait. nil: asks are dropped.
+	Answer   func(from paxos.ReplicaID, ask protocol.SnapshotAsk) protocol.SnapshotChunk
+	AnswerTo func(from paxos.ReplicaID, answer protocol.SnapshotChunk)
 	Logger   *slog.Logger
 	Counters *monitor.Counters
 	// Faults says which links are broken on purpose; nil for none.

@@ -27,6 +27,7 @@ type node struct {
 	faults   *fault.Controller // of its links
 	received chan paxos.Envelope
 	downs    chan paxos.ReplicaID
+	chunks   chan protocol.SnapshotChunk
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -69,7 +70,7 @@ func (w *network) start(r paxos.ReplicaID, change func(*protocol.Identity)) *nod
 	w.t.Helper()
 	n := &node{
 		t: w.t, count: &monitor.Counters{}, received: make(chan paxos.Envelope, 4096),
-		downs: make(chan paxos.ReplicaID, 64),
+		downs: make(chan paxos.ReplicaID, 64), chunks: make(chan protocol.SnapshotChunk, 64),
 	}
 	logger, err := monitor.NewLogger(monitor.LogOptions{Level: "info", Writers: []io.Writer{n}})
 	if err != nil {
@@ -101,6 +102,14 @@ func (w *network) start(r paxos.ReplicaID, change func(*protocol.Identity)) *nod
 			}
 		},
 		Down: func(r paxos.ReplicaID) { n.downs <- r },
+		Answer: func(from paxos.ReplicaID, ask protocol.SnapshotAsk) protocol.SnapshotChunk {
+			data := bytes.Repeat([]byte{byte(from)}, protocol.BulkChunkBytesMax)
+			return protocol.SnapshotChunk{Copy: ask.Copy + 1, Offset: ask.Offset, Bytes: 1 << 40, Data: data}
+		},
+		AnswerTo: func(_ paxos.ReplicaID, c protocol.SnapshotChunk) {
+			c.Data = bytes.Clone(c.Data)
+			n.chunks <- c
+		},
 	})
 	l := w.listeners[r]
 	delete(w.listeners, r)

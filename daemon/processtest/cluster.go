@@ -27,6 +27,8 @@ type Options struct {
 	Faults string
 	// Requests is the setting log.requests; "" is "off".
 	Requests string
+	// Keep is the setting storage.keep; "" is the product's.
+	Keep string
 	// Unstarted leaves out the start of the daemons and the wait for a leader.
 	Unstarted bool
 	// Mutant is a bug to plant in all daemons, such as "M27b"; they are built for it.
@@ -98,6 +100,9 @@ func (c *Cluster) writeConfig(o Options, ports []int) {
 		fmt.Fprintf(&text, "[replicas.r%d]\nclient = %q\npeer = %q\n", n+1, loopback(ports[2*n]), loopback(ports[2*n+1]))
 	}
 	fmt.Fprintf(&text, "[storage]\ndir = %q\nsegment = \"4MiB\"\n", filepath.Join(c.Folder, "data"))
+	if o.Keep != "" {
+		fmt.Fprintf(&text, "keep = %q\n", o.Keep)
+	}
 	fmt.Fprintf(&text, "[log]\ndir = %q\nrequests = %q\n", filepath.Join(c.Folder, "logs"), o.Requests)
 	fmt.Fprintf(&text, "[faults]\nenabled = true\n%s", o.Faults)
 	if err := os.WriteFile(c.ConfigFile, []byte(text.String()), 0o600); err != nil {

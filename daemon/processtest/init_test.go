@@ -18,7 +18,7 @@ func TestALostDiskIsNotBegunAnew(t *testing.T) {
 	}
 	again := []string{"init", "--config", c.ConfigFile, "--replica", victim, "--cluster-id"}
 	wantRefusal(t, c, exitUsage, []string{
-		"this cluster has begun", "has applied up to slot", "must not vote", "restore its folder", "nothing was changed",
+		"this cluster has begun", "has applied up to slot", "must not vote", "start it without init", "nothing was changed",
 	}, append(again, c.ClusterID)...)
 	wantRefusal(t, c, exitUsage, []string{"of another cluster runs, " + c.ClusterID},
 		append(again, strings.Repeat("5a", len(c.ClusterID)/2))...)
@@ -30,5 +30,6 @@ func TestALostDiskIsNotBegunAnew(t *testing.T) {
 	if _, err := os.Stat(lost); err == nil {
 		t.Errorf("%s was made, although init refused", lost)
 	}
-	wantRefusal(t, c, exitUsage, []string{"no identity", "do not run init"}, atVictim(c)...)
+	c.Kill("r1")
+	wantRefusal(t, c, exitUsage, []string{"no identity", "do not run init"}, atVictim(c)...) // nobody knows of a cluster
 }

@@ -14,7 +14,7 @@ func TestALongLogRestartsInTime(t *testing.T) {
 	long(t)
 	c := NewCluster(t, Options{})
 	for round := range pick(1, 1, 4) {
-		pour(t, c, pick(0, 20_000, 100_000), 10+490*(round%2))
+		pour(t, c, pick(0, 20_000, 100_000), 10+490*(round%2), 256)
 		c.Kill(c.Config.ReplicaIDs()...)
 		begin := time.Now()
 		c.Start(c.Config.ReplicaIDs()...)
@@ -29,8 +29,8 @@ func TestALongLogRestartsInTime(t *testing.T) {
 	}
 }
 
-// pour writes so many small values, fast. Few writers make many small slots, many writers few large ones.
-func pour(t *testing.T, c *Cluster, updates, writers int) {
+// pour writes so many values of so many bytes, fast. Few writers make many small slots, many writers few large ones.
+func pour(t *testing.T, c *Cluster, updates, writers, bytes int) {
 	t.Helper()
 	begin := time.Now()
 	own := c.Client("")
@@ -40,7 +40,7 @@ func pour(t *testing.T, c *Cluster, updates, writers int) {
 		all.Go(func() {
 			for n := range updates / writers {
 				ctx, cancel := context.WithTimeout(context.Background(), Patience)
-				_, err := own.Put(ctx, fmt.Appendf(nil, "pour/%d/%d", w, n%2500), make([]byte, 256))
+				_, err := own.Put(ctx, fmt.Appendf(nil, "pour/%d/%d", w, n%2500), make([]byte, bytes))
 				cancel()
 				if err != nil {
 					t.Errorf("put: %v", err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"synod/daemon/identity"
 	"synod/protocol/client"
 )
 
@@ -66,10 +67,8 @@ func TestADaemonThatCannotStartSaysWhy(t *testing.T) {
 
 	identity := filepath.Join(c.Config.ReplicaDir(victim), "identity.toml")
 	undo := moved(t, identity)
-	wantRefusal(t, c, exitUsage, []string{"no identity", filepath.Join("data", victim), "synodd init"}, atVictim(c)...)
-	undo()
-	undo = moved(t, c.Config.ReplicaDir(victim))
-	wantRefusal(t, c, exitUsage, []string{"no identity", filepath.Join("data", victim), "synodd init"}, atVictim(c)...)
+	wantRefusal(t, c, exitDamaged, []string{"no identity", filepath.Join("data", victim), "is there", "move the folder away"},
+		atVictim(c)...)
 	undo()
 	wantRefusal(t, c, exitUsage, []string{"exists already", "nothing was changed"}, "init", "--config", c.ConfigFile)
 
@@ -85,92 +84,78 @@ func TestADaemonThatCannotStartSaysWhy(t *testing.T) {
 	serveTogether(t, c, victim)
 }
 
-// damage is one way to lose what an acceptor has promised. It gives the way back.
+// damage is one way to lose what an acceptor has promised.
 type damage struct {
 	name  string
 	words []string
-	do    func(t *testing.T, dir string, c *Cluster) (undo func())
+	do    func(t *testing.T, dir string, c *Cluster)
 }
 
 func damages() []damage {
 	missing := []string{"log is damaged", ".segment", "refuses to vote"}
 	return []damage{
 		{"a wrong byte in the middle", []string{"log is damaged", ".segment", "offset", "expected", "refuses to vote"}, flip},
-		{"a missing segment", missing, func(t *testing.T, dir string, _ *Cluster) func() {
-			return moved(t, filepath.Join(dir, segments(t, dir)[1]))
+		{"a missing segment", missing, func(t *testing.T, dir string, _ *Cluster) {
+			remove(t, filepath.Join(dir, segments(t, dir)[1]))
 		}},
-		{"the newest segment missing", missing, func(t *testing.T, dir string, _ *Cluster) func() {
+		{"the newest segment missing", missing, func(t *testing.T, dir string, _ *Cluster) {
 			names := segments(t, dir)
-			return moved(t, filepath.Join(dir, names[len(names)-1]))
+			remove(t, filepath.Join(dir, names[len(names)-1]))
 		}},
 		{"a log of another replica", []string{"log belongs to somebody else", "replica 1", "replica 5"}, func(
 			t *testing.T, dir string, c *Cluster,
-		) func() {
-			undo := moved(t, dir)
+		) {
+			removeAll(t, dir)
 			if err := os.CopyFS(dir, os.DirFS(filepath.Join(c.Config.ReplicaDir("r1"), "acceptor"))); err != nil {
 				t.Fatal(err)
 			}
-			return undo
 		}},
-		{"a lost log", []string{"log does not exist", "acceptor"}, func(t *testing.T, dir string, _ *Cluster) func() {
-			return moved(t, dir)
+		{"a lost log", []string{"log does not exist", "acceptor"}, func(t *testing.T, dir string, _ *Cluster) {
+			removeAll(t, dir)
 		}},
-		{"a sync that once failed", []string{"log is poisoned"}, func(t *testing.T, dir string, _ *Cluster) func() {
-			marker := filepath.Join(dir, "POISONED")
-			write(t, marker, "log is poisoned: sync failed\n")
-			return func() { remove(t, marker) }
+		{"a sync that once failed", []string{"log is poisoned"}, func(t *testing.T, dir string, _ *Cluster) {
+			write(t, filepath.Join(dir, "POISONED"), "log is poisoned: sync failed\n")
 		}},
 		{"a stranger's file", []string{"foreign file", "notes.txt", "move it away"}, func(
 			t *testing.T, dir string, _ *Cluster,
-		) func() {
-			notes := filepath.Join(dir, "notes.txt")
-			write(t, notes, "hello")
-			return func() { remove(t, notes) }
+		) {
+			write(t, filepath.Join(dir, "notes.txt"), "hello")
 		}},
 	}
 }
 
-func TestAnAcceptorThatLostItsMemoryRefusesAndSaysWhy(t *testing.T) {
+// TestAnAcceptorThatLostItsMemorySaysWhyAndRecovers: whatever makes the log of an acceptor incomplete, it says so, votes
+// for nobody, and begins a new life with what the others tell it, while the load goes on.
+func TestAnAcceptorThatLostItsMemorySaysWhyAndRecovers(t *testing.T) {
+	const filled = 5 // so that each log has a middle
 	c := NewCluster(t, Options{})
-	fill(t, c, 10)
-	dir := filepath.Join(c.Config.ReplicaDir(victim), "acceptor")
+	folder := c.Config.ReplicaDir(victim)
 	load := c.StartLoad(LoadOptions{Clients: 8, Pause: 2 * time.Millisecond})
-	for _, d := range damages() {
+	for i, d := range damages() {
+		fill(t, c, filled)
 		load.AwaitWrites(50)
 		if code := c.Terminate(victim); code != 0 {
 			t.Errorf("%s: exit code %d after SIGTERM", d.name, code)
 		}
-		undo := d.do(t, dir, c)
-		behind := len(c.Output(victim))
-		c.Start(victim)
-		c.WaitOutput(victim, behind, append([]string{"level=ERROR", "acceptor refuses to vote"}, d.words...)...)
-		c.WaitOutput(victim, behind, "msg=ready")
-		c.WaitCaughtUp(victim, Patience)
-		status, err := c.Status(victim)
+		before, err := identity.Read(folder)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if role := Role(status, "acceptor"); role.State != "refusing" || !hasAll(role.Cause, d.words) {
-			t.Errorf("%s: the acceptor is %s because of %q", d.name, role.State, role.Cause)
-		}
-		code, output := c.Run("synod", "--config", c.ConfigFile, "status")
-		if code != 0 || !strings.Contains(output, "refusing") {
-			t.Errorf("%s: synod status: exit code %d:\n%s", d.name, code, output)
-		}
-		serveTogether(t, c, victim) // its learner and its gateway go on
-		// Nothing was written over what is there: with the damage undone the acceptor has its memory back.
-		if code := c.Terminate(victim); code != 0 {
-			t.Errorf("%s: exit code %d after SIGTERM", d.name, code)
-		}
-		undo()
+		d.do(t, identity.AcceptorDir(folder, before.Incarnation), c)
+		behind := len(c.Output(victim))
+		begin := time.Now()
 		c.Start(victim)
-		c.WaitCaughtUp(victim, Patience)
-		if status, err = c.Status(victim); err != nil || Role(status, "acceptor").State != "normal" {
-			t.Errorf("%s undone: the acceptor is %+v, %v", d.name, status, err)
+		c.WaitOutput(victim, behind, append([]string{"acceptor does not vote yet"}, d.words...)...)
+		life := c.WaitNormal(victim, Patience)
+		t.Logf("%s: normal again after %v, in life %d", d.name, time.Since(begin).Round(time.Millisecond), life)
+		if life != uint64(i+2) {
+			t.Errorf("%s: the acceptor is in its life %d, want %d", d.name, life, i+2)
 		}
+		c.WaitCaughtUp(victim, Patience)
+		serveTogether(t, c, victim)
 	}
 	h := load.Stop()
-	h.Before += uint64(len(damages())) // updates of serveTogether
+	h.Before += uint64(len(damages()) * (filled + 1)) // updates of fill and of serveTogether
 	c.WaitEqual(Patience)
 	judge(t, c, h)
 }
@@ -323,31 +308,33 @@ func segments(t *testing.T, dir string) []string {
 	return names
 }
 
-// flip changes one byte in the middle of a segment in the middle.
-func flip(t *testing.T, dir string, _ *Cluster) (undo func()) {
+// flip changes one byte in the written half of a segment in the middle.
+func flip(t *testing.T, dir string, _ *Cluster) {
 	t.Helper()
-	path := filepath.Join(dir, segments(t, dir)[1])
-	turn := func() {
-		file, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = file.Close() }() // written below, or reported
-		info, err := file.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		one, at := make([]byte, 1), info.Size()/2
-		if _, err := file.ReadAt(one, at); err != nil {
-			t.Fatal(err)
-		}
-		one[0] ^= 0x10
-		if _, err := file.WriteAt(one, at); err != nil {
-			t.Fatal(err)
-		}
+	file, err := os.OpenFile(filepath.Join(dir, segments(t, dir)[1]), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	turn()
-	return turn
+	defer func() { _ = file.Close() }() // written below, or reported
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, at := make([]byte, 1), info.Size()/4
+	if _, err := file.ReadAt(one, at); err != nil {
+		t.Fatal(err)
+	}
+	one[0] ^= 0x10
+	if _, err := file.WriteAt(one, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func removeAll(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // moved takes a file or folder away, and gives the way back.

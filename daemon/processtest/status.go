@@ -117,6 +117,23 @@ func (c *Cluster) WaitEqual(limit time.Duration) (revision uint64) {
 	return revision
 }
 
+// WaitNormal waits until the acceptor of a replica votes, and gives its incarnation.
+func (c *Cluster) WaitNormal(id string, limit time.Duration) (incarnation uint64) {
+	c.t.Helper()
+	normal := func() bool {
+		s, err := c.Status(id)
+		if err != nil {
+			return false
+		}
+		incarnation = s.Incarnation
+		return Role(s, "acceptor").State == "normal"
+	}
+	if !poll(limit, normal) {
+		c.t.Fatalf("the acceptor of %s is not normal after %v:\n%s", id, limit, c.describe())
+	}
+	return incarnation
+}
+
 // describe tells how all replicas are, for people.
 func (c *Cluster) describe() string {
 	var text strings.Builder

@@ -10,6 +10,11 @@
 // Three ways to stop: Close after a clean end, Abandon for the crash of a role,
 // and the death of the process. The last two lose the same.
 //
+// A replica that is too far behind gets another's state: Copy makes a copy that
+// shares its tables by hard links, a Receiver collects its bytes beside the store
+// that is open, and Adopt makes it the one that the next Open opens. A loss of
+// power at any moment leaves the old state or the new one.
+//
 // Rows written last are kept ready in memory, so that most reads do not enter
 // Pebble.
 package store

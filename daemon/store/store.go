@@ -18,6 +18,8 @@ var (
 	ErrDamaged = errors.New("applied store is damaged")
 	// ErrLocked: another process has the store open.
 	ErrLocked = errors.New("applied store is in use")
+	// ErrClosed: the store was closed or abandoned.
+	ErrClosed = errors.New("applied store is closed")
 )
 
 // Options say where the store is and how much memory it may take. Zero numbers
@@ -54,12 +56,17 @@ const (
 )
 
 // Store implements kv.Store on Pebble. Calls may come from many goroutines, but
-// Apply from one at a time, and Close or Abandon alone and last.
+// Apply from one at a time, and Close or Abandon last. Only Flush, Durable,
+// Copy and Checkpoint may come later; their error is ErrClosed then.
 type Store struct {
 	options Options
-	db      *pebble.DB
-	lock    *pebble.Lock
-	rows    *rowCache
+	// life is held by those four, and by the end of the store, which sets closed.
+	life   sync.RWMutex
+	closed bool
+	copies atomic.Uint64 // made so far
+	db     *pebble.DB
+	lock   *pebble.Lock
+	rows   *rowCache
 	// background is the last failure of Pebble's own work, nil since a memtable was
 	// written. flushFailed has an entry when one came.
 	background  atomic.Pointer[error]
@@ -76,10 +83,13 @@ type Store struct {
 	durable    uint64
 }
 
-// Open opens or makes the store. Errors are ErrLocked, ErrDamaged and the file
-// system's.
+// Open opens or makes the store. A copy that was adopted (see Receiver) takes its
+// place first. Errors are ErrLocked, ErrDamaged and the file system's.
 func Open(options Options) (*Store, error) {
 	options = options.withDefaults()
+	if err := switchOver(options); err != nil {
+		return nil, fmt.Errorf("let a copy take the place of the applied store %s: %w", options.Dir, err)
+	}
 	s := &Store{options: options, rows: newRowCache(options.RowCacheBytes), flushFailed: make(chan struct{}, 1)}
 	s.durableOld.Store(true)
 	if err := makeDirectory(options.FS, options.Dir); err != nil {
@@ -116,11 +126,7 @@ func makeDirectory(fs vfs.FS, dir string) error {
 			return err
 		}
 	}
-	names, err := fs.OpenDir(parent)
-	if err != nil {
-		return err
-	}
-	return errors.Join(names.Sync(), names.Close())
+	return syncDirectory(fs, parent)
 }
 
 // explain marks an error that comes of damaged files, and says what to do.
@@ -213,6 +219,15 @@ func (s *Store) Snapshot() kv.Snapshot {
 
 // Flush implements kv.Store. It waits for the disk; Apply may go on meanwhile.
 func (s *Store) Flush() error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return s.wrapFlush(ErrClosed)
+	}
+	return s.flush()
+}
+
+func (s *Store) flush() error {
 	s.flushMu.Lock()
 	defer s.flushMu.Unlock()
 	if failure := s.background.Load(); failure != nil {
@@ -246,6 +261,11 @@ func (s *Store) wrapFlush(err error) error {
 // Durable implements kv.Store. It costs a read after each memtable written, and
 // next to nothing otherwise.
 func (s *Store) Durable() (uint64, error) {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return 0, fmt.Errorf("read the durable slot of %s: %w", s.options.Dir, ErrClosed)
+	}
 	s.durableMu.Lock()
 	defer s.durableMu.Unlock()
 	if !s.durableOld.Swap(false) {
@@ -284,8 +304,13 @@ func (s *Store) readDurable() (slot uint64, err error) {
 // file system: it shares the tables by hard links. The copy holds everything that
 // was applied before the call, durably.
 func (s *Store) Checkpoint(dir string) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return fmt.Errorf("copy %s to %s: %w", s.options.Dir, dir, ErrClosed)
+	}
 	// Without a log of its own, Pebble would leave the memtable out.
-	if err := s.Flush(); err != nil {
+	if err := s.flush(); err != nil {
 		return err
 	}
 	if err := s.db.Checkpoint(dir); err != nil {
@@ -306,6 +331,9 @@ func (s *Store) Abandon() {
 }
 
 func (s *Store) closeFiles() error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.closed = true
 	err := s.db.Close()
 	if err != nil {
 		err = fmt.Errorf("close %s: %w", s.options.Dir, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -69,6 +70,48 @@ func (i *instance) Crash(t storetest.T, choice int) {
 	i.store.Abandon()
 	i.fs = clone
 	i.open(t)
+}
+
+func (i *instance) Copy(t storetest.T) kv.Copy {
+	c, err := i.store.Copy()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return c
+}
+
+func (i *instance) Install(t storetest.T, c kv.Copy) error {
+	durable, err := i.store.Durable()
+	if err != nil {
+		return err
+	}
+	if err := carry(i.store.options, c, durable); err != nil {
+		return err
+	}
+	i.store.Abandon()
+	i.open(t)
+	return nil
+}
+
+// carry takes a copy in chunks that fit no file, and adopts it.
+func carry(options Options, c kv.Copy, durable uint64) error {
+	r, err := Receive(options, c.Manifest())
+	if err != nil {
+		return err
+	}
+	chunk := make([]byte, 777)
+	for {
+		n, err := c.ReadAt(chunk, r.Offset())
+		if _, err := r.Write(chunk[:n]); err != nil {
+			return errors.Join(err, r.Close())
+		}
+		if errors.Is(err, io.EOF) {
+			return r.Adopt(durable)
+		}
+		if err != nil {
+			return errors.Join(err, r.Close())
+		}
+	}
 }
 
 func (i *instance) End(storetest.T) { i.store.Abandon() }

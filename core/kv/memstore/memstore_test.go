@@ -23,6 +23,16 @@ func (i instance) Crash(_ storetest.T, choice int) {
 	i.store.Crash(choice * (i.store.Pending() + 1) / 100)
 }
 
+func (i instance) Copy(t storetest.T) kv.Copy {
+	c, err := i.store.Copy()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return c
+}
+
+func (i instance) Install(_ storetest.T, c kv.Copy) error { return i.store.Install(c) }
+
 func (instance) End(storetest.T) {}
 
 func TestStore(t *testing.T) {

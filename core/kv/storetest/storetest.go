@@ -33,6 +33,11 @@ type Instance interface {
 	// Crash loses what is not durable, or by a choice of the instance a part of it
 	// from the end, and opens the store again. choice is from 0 to 99.
 	Crash(t T, choice int)
+	// Copy is a copy of the state after the last Apply.
+	Copy(t T) kv.Copy
+	// Install replaces the store's state by a copy's and opens the store again, or
+	// says why it cannot; then the store is open and as it was.
+	Install(t T, c kv.Copy) error
 	// End frees everything.
 	End(t T)
 }
@@ -57,6 +62,21 @@ func Run(t *testing.T, create func(t T) Instance) {
 			instance := create(t)
 			defer instance.End(t)
 			check.run(t, instance)
+		})
+	}
+	for _, check := range []struct {
+		name string
+		run  func(t T, from, to Instance)
+	}{
+		{"a copy does not change and replaces a state", checkCopy},
+		{"a damaged copy is refused", checkDamagedCopy},
+		{"a copy that is not ahead is refused", checkOldCopy},
+	} {
+		t.Run(check.name, func(t *testing.T) {
+			from, to := create(t), create(t)
+			defer from.End(t)
+			defer to.End(t)
+			check.run(t, from, to)
 		})
 	}
 	t.Run("crashes keep a prefix of the batches", rapid.MakeCheck(func(t *rapid.T) {

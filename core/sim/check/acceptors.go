@@ -6,40 +6,56 @@ import (
 	"synod/core/paxos"
 )
 
-// promise is S3. What an acceptor told the world binds it in all its lives: after
-// Promise(b) or Accepted(b) has left, nothing it says may show a lower promise.
+// promise is S3, twice. Within one life nothing that an acceptor says shows a
+// lower promise than what it has said before. And an acceptor that was in a quorum
+// of promises for a ballot has promised that ballot in every later life in which it
+// is normal: "any acceptor that ever took part in such a quorum knows it".
 //
 // Messages of one step may leave in another order than they were decided in
 // (votes are merged at the end of a batch), so a step is judged against the steps
 // before it only.
 type promise struct {
+	ledger    *Ledger
 	acceptors [paxos.ReplicasMax + 1]promised
+	quorums   map[paxos.Ballot]*replies
+	lives     *lives
 }
 
 type promised struct {
+	incarnation   paxos.Incarnation
 	step          uint64
 	before, after paxos.Ballot // before this step, and with it
+	// counted is the highest ballot for which it was in a quorum of promises.
+	counted paxos.Ballot
+}
+
+func newPromise(ledger *Ledger, lives *lives) *promise {
+	return &promise{ledger: ledger, lives: lives, quorums: map[paxos.Ballot]*replies{}}
 }
 
 func (*promise) Name() string { return "promise" }
 
 func (w *promise) Watch(e *Event) error {
-	if e.Kind != Sent || e.Agent.Roles != paxos.RoleAcceptor {
+	if e.Agent.Roles != paxos.RoleAcceptor {
 		return nil
 	}
 	a := &w.acceptors[e.Agent.Replica]
+	normal := e.Kind == Told && e.Note.Kind == paxos.EventNormal && e.Note.Incarnation == w.lives.of(e.Agent.Replica)
+	if normal && e.Note.Ballot.Less(a.counted) {
+		return fmt.Errorf("%s is normal as incarnation %d with the promise %s, but was counted for %s",
+			e.Agent, e.Note.Incarnation, e.Note.Ballot.Long(), a.counted.Long())
+	}
+	if e.Kind != Sent || w.lives.isOld(e.Envelope) {
+		return nil
+	}
+	if a.incarnation != e.Envelope.Incarnation {
+		*a = promised{incarnation: e.Envelope.Incarnation, counted: a.counted}
+	}
 	if a.step != e.Step {
 		a.step, a.before = e.Step, a.after
 	}
-	var says paxos.Ballot
-	switch m := e.Envelope.Message.(type) {
-	case *paxos.Promise:
-		says = m.Ballot
-	case *paxos.Accepted:
-		says = m.Ballot
-	case *paxos.Nack:
-		says = m.Promised
-	default:
+	says, ok := promiseShown(e.Envelope.Message)
+	if !ok {
 		return nil
 	}
 	if says.Less(a.before) {
@@ -49,25 +65,63 @@ func (w *promise) Watch(e *Event) error {
 	if a.after.Less(says) {
 		a.after = says
 	}
+	if m, ok := e.Envelope.Message.(*paxos.Promise); ok {
+		w.count(e.Envelope, m)
+	}
 	return nil
+}
+
+// promiseShown is the least promise that a message admits to.
+func promiseShown(message paxos.Message) (paxos.Ballot, bool) {
+	switch m := message.(type) {
+	case *paxos.Promise:
+		return m.Ballot, true
+	case *paxos.Accepted:
+		return m.Ballot, true
+	case *paxos.Nack:
+		return m.Promised, true
+	case *paxos.RecoverState:
+		return m.Promised, true
+	}
+	return paxos.Ballot{}, false
+}
+
+// count notes who is in a quorum of promises for a ballot.
+func (w *promise) count(e *paxos.Envelope, m *paxos.Promise) {
+	known := w.quorums[m.Ballot]
+	if known == nil {
+		known = &replies{}
+		w.quorums[m.Ballot] = known
+	}
+	if !known.add(e, &m.Vector) {
+		return
+	}
+	known.quorum(w.ledger.majority).each(func(r paxos.ReplicaID) {
+		if counted := &w.acceptors[r].counted; counted.Less(m.Ballot) {
+			*counted = m.Ballot
+		}
+	})
 }
 
 func (*promise) Finish() error { return nil }
 
-// vote is S4. After Accepted(b, s) has left an acceptor, everything it reports
-// about slot s shows an entry of ballot b or higher, in all its lives, with the
-// value that was proposed in that ballot.
+// vote is S4, twice. After Accepted(b, s) has left an acceptor, everything it reports
+// about slot s in the same life shows an entry of ballot b or higher, or a floor
+// above it, with the value that was proposed in that ballot. And what an acceptor
+// was counted for in a quorum of votes it reports in all its lives.
 type vote struct {
 	ledger    *Ledger
+	lives     *lives
 	acceptors [paxos.ReplicasMax + 1]voted
 }
 
 type voted struct {
-	step    uint64
-	highest paxos.Slot
-	slots   []paxos.Ballot // by slot: the highest ballot of a vote that has left
-	pending []paxos.Accepted
-	parts   promiseParts
+	incarnation paxos.Incarnation
+	step        uint64
+	highest     paxos.Slot
+	slots       []paxos.Ballot // by slot: the highest ballot of a vote that has left
+	pending     []paxos.Accepted
+	parts       promiseParts
 }
 
 // promiseParts are the entries of a Promise that comes in several messages.
@@ -80,10 +134,13 @@ type promiseParts struct {
 func (*vote) Name() string { return "vote" }
 
 func (w *vote) Watch(e *Event) error {
-	if e.Kind != Sent || e.Agent.Roles != paxos.RoleAcceptor {
+	if e.Kind != Sent || e.Agent.Roles != paxos.RoleAcceptor || w.lives.isOld(e.Envelope) {
 		return nil
 	}
 	a := &w.acceptors[e.Agent.Replica]
+	if a.incarnation != e.Envelope.Incarnation {
+		*a = voted{incarnation: e.Envelope.Incarnation}
+	}
 	if a.step != e.Step {
 		a.step = e.Step
 		a.fold()
@@ -94,14 +151,38 @@ func (w *vote) Watch(e *Event) error {
 	case *paxos.Promise:
 		return w.promise(a, e.Agent, m)
 	case *paxos.Held:
-		return w.held(a, e.Agent, m)
+		return w.report(a, e.Agent, report{m.Kind(), m.First, m.Through, m.Floor, m.Entries})
+	case *paxos.RecoverState:
+		through := m.Through
+		if m.Last {
+			through = max(through, paxos.Slot(len(a.slots)), paxos.Slot(len(w.ledger.counted[e.Agent.Replica])))
+		}
+		return w.report(a, e.Agent, report{m.Kind(), m.From, through, m.Floor, m.Entries})
 	case *paxos.ReadAnswer:
-		if m.Highest < a.highest {
+		highest := max(a.highest, w.countedHighest(e.Agent.Replica))
+		if m.Highest < highest {
 			return fmt.Errorf("%s answers a read with slot %d, but it has voted for slot %d",
-				e.Agent, m.Highest, a.highest)
+				e.Agent, m.Highest, highest)
 		}
 	}
 	return nil
+}
+
+// countedHighest is the highest slot for which the acceptor was in a quorum.
+func (w *vote) countedHighest(r paxos.ReplicaID) paxos.Slot {
+	return paxos.Slot(max(len(w.ledger.counted[r]), 1) - 1)
+}
+
+// must is the ballot below which the acceptor must not report a slot.
+func (w *vote) must(a *voted, r paxos.ReplicaID, s paxos.Slot) paxos.Ballot {
+	var must paxos.Ballot
+	if s < paxos.Slot(len(a.slots)) {
+		must = a.slots[s]
+	}
+	if counted := w.ledger.counted[r]; s < paxos.Slot(len(counted)) && must.Less(counted[s]) {
+		must = counted[s]
+	}
+	return must
 }
 
 // fold makes the votes of earlier steps binding.
@@ -136,31 +217,39 @@ func (w *vote) promise(a *voted, agent paxos.Address, m *paxos.Promise) error {
 	if p.seen < m.Parts {
 		return nil
 	}
-	first := max(m.From, m.Floor+1)
-	for s := first; s < paxos.Slot(len(a.slots)); s++ {
-		if p.held[s].Less(a.slots[s]) {
+	last := max(paxos.Slot(len(a.slots)), paxos.Slot(len(w.ledger.counted[agent.Replica])))
+	for s := max(m.From, m.Floor+1); s < last; s++ {
+		if must := w.must(a, agent.Replica, s); p.held[s].Less(must) {
 			return fmt.Errorf("%s promises %s and reports %s for slot %d, but it has voted there in %s",
-				agent, m.Ballot.Long(), p.held[s].Long(), s, a.slots[s].Long())
+				agent, m.Ballot.Long(), p.held[s].Long(), s, must.Long())
 		}
 	}
 	*p = promiseParts{}
 	return nil
 }
 
-func (w *vote) held(a *voted, agent paxos.Address, m *paxos.Held) error {
+// report is what an acceptor says of the slots from first through last.
+type report struct {
+	kind        paxos.Kind
+	first, last paxos.Slot
+	floor       paxos.Slot
+	entries     []paxos.Entry
+}
+
+func (w *vote) report(a *voted, agent paxos.Address, r report) error {
 	next := 0
-	for s := m.First; s <= m.Through; s++ {
+	for s := r.first; s <= r.last; s++ {
 		var reported paxos.Ballot
-		if next < len(m.Entries) && m.Entries[next].Slot == s {
-			reported = m.Entries[next].Ballot
-			if err := w.genuine(agent, &m.Entries[next]); err != nil {
+		if next < len(r.entries) && r.entries[next].Slot == s {
+			reported = r.entries[next].Ballot
+			if err := w.genuine(agent, &r.entries[next]); err != nil {
 				return err
 			}
 			next++
 		}
-		if s < paxos.Slot(len(a.slots)) && reported.Less(a.slots[s]) {
-			return fmt.Errorf("%s says that it holds %s for slot %d, but it has voted there in %s",
-				agent, reported.Long(), s, a.slots[s].Long())
+		if must := w.must(a, agent.Replica, s); s > r.floor && reported.Less(must) {
+			return fmt.Errorf("%s says in %s that it holds %s for slot %d, but it has voted there in %s",
+				agent, r.kind, reported.Long(), s, must.Long())
 		}
 	}
 	return nil
@@ -183,7 +272,7 @@ func (w *vote) genuine(agent paxos.Address, entry *paxos.Entry) error {
 func (*vote) Finish() error { return nil }
 
 // silence is S9: an acceptor that cannot prove its state complete neither
-// promises nor votes nor answers reads.
+// promises nor votes nor answers reads nor helps another one.
 type silence struct {
 	refusing [paxos.ReplicasMax + 1]bool
 }
@@ -197,9 +286,16 @@ func (w *silence) Watch(e *Event) error {
 	switch e.Kind {
 	case Started:
 		w.refusing[e.Agent.Replica] = e.Refusing
+	case Told:
+		switch e.Note.Kind {
+		case paxos.EventLost:
+			w.refusing[e.Agent.Replica] = true
+		case paxos.EventNormal:
+			w.refusing[e.Agent.Replica] = false
+		}
 	case Sent:
 		switch e.Envelope.Message.(type) {
-		case *paxos.Promise, *paxos.Accepted, *paxos.ReadAnswer:
+		case *paxos.Promise, *paxos.Accepted, *paxos.ReadAnswer, *paxos.RecoverInfo, *paxos.RecoverState:
 			if w.refusing[e.Agent.Replica] {
 				return fmt.Errorf("%s refuses, and yet sends %s", e.Agent, e.Envelope.Message.Kind())
 			}

@@ -30,9 +30,11 @@ func (w *agreement) sent(e *Event) error {
 		return w.ledger.propose(m)
 	case *paxos.Accepted:
 		for s := m.First; s <= m.Last; s++ {
-			if err := w.ledger.vote(e.Agent.Replica, s, m.Ballot); err != nil {
+			quorum, err := w.ledger.vote(e.Envelope, s, m)
+			if err != nil {
 				return err
 			}
+			w.ledger.count(quorum, s, m.Ballot)
 		}
 	}
 	return nil

@@ -191,8 +191,8 @@ func TestClaims(t *testing.T) {
 	makeIt := withLedger(func(l *Ledger) Watcher { return newClaims(l) })
 	expect(t, makeIt, []planted{
 		{"a true mark, run and end", events(append(chosen[:7:7], mark(1), tells(low), tells(high), ends)...), ""},
-		{"phase 1 with one promise", events(prepares, promises(1, low), proposes(low, 1, "a")), "1 acceptors have promised"},
-		{"a mark without votes", events(append(phase1[:5:5], votes(1, low, 1), mark(1))...), "no majority"},
+		{"phase 1 with one promise", events(prepares, promises(1, low), proposes(low, 1, "a")), "no quorum of acceptors has promised"},
+		{"a mark without votes", events(append(phase1[:5:5], votes(1, low, 1), mark(1))...), "no quorum"},
 		{"a run without votes", events(append(phase1[:5:5], tells(low))...), "chosen is it false"},
 		{"a run of too low a ballot", events(append(chosen[:7:7], tells(lowest))...), "chosen is it true"},
 		{"a false end", events(append(phase1[:5:5], ends)...), "is not"},
@@ -202,7 +202,7 @@ func TestClaims(t *testing.T) {
 }
 
 func TestPromise(t *testing.T) {
-	makeIt := func() (Watcher, []Watcher) { return &promise{}, nil }
+	makeIt := func() (Watcher, []Watcher) { return newPromise(NewLedger(3), &lives{}), nil }
 	nack := func(b paxos.Ballot) Event {
 		return sent(1, paxos.RoleAcceptor, &paxos.Nack{Ballot: low, Promised: b})
 	}
@@ -217,7 +217,7 @@ func TestPromise(t *testing.T) {
 		{"a refusal with too low a promise", events(votes(1, high, 1), nack(low)), "shows a promise of"},
 		{"forgotten in a crash", events(promises(1, high), started(1, paxos.RoleAcceptor), votes(1, low, 1)), "shows"},
 	})
-	w := &promise{}
+	w := newPromise(NewLedger(3), &lives{})
 	list := together()
 	for i := range list {
 		list[i].Step = 5
@@ -236,7 +236,7 @@ func TestVote(t *testing.T) {
 	answers := func(s paxos.Slot) Event { return sent(1, paxos.RoleAcceptor, &paxos.ReadAnswer{Highest: s}) }
 	voted := []Event{proposes(low, 1, "a"), votes(1, low, 1)}
 	cut := sent(1, paxos.RoleAcceptor, &paxos.Promise{Ballot: high, From: 1, Floor: 1, Parts: 1})
-	makeIt := withLedger(func(l *Ledger) Watcher { return &vote{ledger: l} })
+	makeIt := withLedger(func(l *Ledger) Watcher { return &vote{ledger: l, lives: &lives{}} })
 	expect(t, makeIt, []planted{
 		{"remembered", events(append(voted[:2:2], promises(1, high, entry), holds(entry), answers(1))...), ""},
 		{"below the floor", events(append(voted[:2:2], cut)...), ""},
@@ -250,7 +250,7 @@ func TestVote(t *testing.T) {
 
 func TestVoteInParts(t *testing.T) {
 	ledger := NewLedger(3)
-	w, keeper := &vote{ledger: ledger}, &agreement{ledger: ledger}
+	w, keeper := &vote{ledger: ledger, lives: &lives{}}, &agreement{ledger: ledger}
 	part := func(n uint32, entries ...paxos.Entry) Event {
 		return sent(1, paxos.RoleAcceptor, &paxos.Promise{Ballot: high, From: 1, Part: n, Parts: 2, Entries: entries})
 	}

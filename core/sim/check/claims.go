@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"math/bits"
 
 	"synod/core/paxos"
 )
@@ -18,7 +17,7 @@ type claims struct {
 	// marks are the ballots whose marks were verified, and how far.
 	marks map[paxos.Ballot]paxos.Slot
 	// promises are the acceptors that have promised a ballot.
-	promises map[paxos.Ballot]replicaSet
+	promises map[paxos.Ballot]replies
 	// uses say who uses a ballot, lives count the starts of each proposer.
 	uses  map[paxos.Ballot]ballotUse
 	lives [paxos.ReplicasMax + 1]int
@@ -33,7 +32,7 @@ type ballotUse struct {
 
 func newClaims(ledger *Ledger) *claims {
 	return &claims{
-		ledger: ledger, marks: map[paxos.Ballot]paxos.Slot{}, promises: map[paxos.Ballot]replicaSet{},
+		ledger: ledger, marks: map[paxos.Ballot]paxos.Slot{}, promises: map[paxos.Ballot]replies{},
 		uses: map[paxos.Ballot]ballotUse{},
 	}
 }
@@ -53,7 +52,9 @@ func (w *claims) Watch(e *Event) error {
 	case *paxos.Heartbeat:
 		return w.mark(e.Agent, m)
 	case *paxos.Promise:
-		w.promises[m.Ballot] = w.promises[m.Ballot].with(e.Agent.Replica)
+		known := w.promises[m.Ballot]
+		known.add(e.Envelope, &m.Vector)
+		w.promises[m.Ballot] = known
 		return w.prefix(e.Agent, m.Chosen)
 	case *paxos.Accept:
 		return w.phase1(e.Agent, m)
@@ -67,11 +68,14 @@ func (w *claims) Watch(e *Event) error {
 	return nil
 }
 
-// phase1: who proposes in a ballot has the promises of a majority for this ballot.
+// phase1: who proposes in a ballot has the promises of a quorum for this ballot.
 func (w *claims) phase1(agent paxos.Address, m *paxos.Accept) error {
-	if n := bits.OnesCount8(uint8(w.promises[m.Ballot])); n < w.ledger.majority {
-		return fmt.Errorf("%s proposes in slot %d in ballot %s, which %d acceptors have promised",
-			agent, m.Slot, m.Ballot.Long(), n)
+	if first := w.uses[m.Ballot]; first.proposed {
+		return w.use(agent, m.Ballot, true) // it was judged at its first proposal
+	}
+	if w.promises[m.Ballot].quorum(w.ledger.majority) == 0 {
+		return fmt.Errorf("%s proposes in slot %d in ballot %s, which no quorum of acceptors has promised: %v",
+			agent, m.Slot, m.Ballot.Long(), w.promises[m.Ballot])
 	}
 	return w.use(agent, m.Ballot, true)
 }
@@ -96,8 +100,8 @@ func (w *claims) use(agent paxos.Address, ballot paxos.Ballot, proposes bool) er
 func (w *claims) mark(agent paxos.Address, m *paxos.Heartbeat) error {
 	for s := max(m.First, w.marks[m.Ballot]+1); s <= m.Chosen; s++ {
 		p := w.ledger.at(s).find(m.Ballot)
-		if p == nil || bits.OnesCount8(uint8(p.voters)) < w.ledger.majority {
-			return fmt.Errorf("%s says that slot %d is chosen in ballot %s, but no majority has voted so",
+		if p == nil || p.quorum == 0 {
+			return fmt.Errorf("%s says that slot %d is chosen in ballot %s, but no quorum has voted so",
 				agent, s, m.Ballot.Long())
 		}
 	}

@@ -49,13 +49,18 @@ const (
 	Phased
 	// Audited: Rows is all that the replica's store holds at the end.
 	Audited
+	// Stored: the store of the replica is durable through Slot.
+	Stored
+	// Installed: the store of the replica is a copy of another one's at Slot, in
+	// State with Revision, and durable.
+	Installed
 	// Noted: something that only the trace wants to know, in Reason.
 	Noted
 )
 
 var eventNames = [...]string{
 	"", "started", "stopped", "sent", "received", "chose", "executed", "applied", "submitted",
-	"invoked", "returned", "told", "phase", "audited", "noted",
+	"invoked", "returned", "told", "phase", "audited", "stored", "installed", "noted",
 }
 
 func (k EventKind) String() string { return eventNames[k] }

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"math/bits"
 
 	"synod/core/paxos"
 )
@@ -13,6 +12,9 @@ import (
 type Ledger struct {
 	majority int
 	slots    []ballots // by slot
+	// counted are the ballots in which each acceptor was in a quorum of votes, the
+	// highest by slot: what it has to know in all its lives.
+	counted [paxos.ReplicasMax + 1][]paxos.Ballot
 }
 
 // ballots are all ballots in which a value was proposed for one slot.
@@ -27,7 +29,8 @@ type ballots struct {
 type proposed struct {
 	ballot paxos.Ballot
 	value  paxos.Value
-	voters replicaSet
+	votes  replies
+	quorum replicaSet // who was in some quorum of the votes
 }
 
 // NewLedger gives an empty ledger for a cluster of that many replicas.
@@ -82,28 +85,32 @@ func (l *Ledger) propose(m *paxos.Accept) error {
 }
 
 // vote notes an acceptor's vote for one slot; it fails if nobody proposed it, or
-// if it gives the slot a second chosen value.
-func (l *Ledger) vote(acceptor paxos.ReplicaID, s paxos.Slot, ballot paxos.Ballot) error {
-	b := l.at(s)
+// if it gives the slot a second chosen value. It returns who was in some quorum of
+// the votes for this proposal, if the vote was new.
+func (l *Ledger) vote(e *paxos.Envelope, s paxos.Slot, m *paxos.Accepted) (replicaSet, error) {
+	b, ballot := l.at(s), m.Ballot
 	p := b.find(ballot)
 	if p == nil {
-		return fmt.Errorf("%s voted for slot %d in ballot %s, in which nobody proposed a value",
-			acceptor, s, ballot.Long())
+		return 0, fmt.Errorf("%s voted for slot %d in ballot %s, in which nobody proposed a value",
+			e.From.Replica, s, ballot.Long())
 	}
-	p.voters = p.voters.with(acceptor)
-	if bits.OnesCount8(uint8(p.voters)) < l.majority {
-		return nil
+	if !p.votes.add(e, &m.Vector) {
+		return 0, nil
+	}
+	p.quorum = p.votes.quorum(l.majority)
+	if p.quorum == 0 {
+		return 0, nil
 	}
 	switch {
 	case !b.isChosen:
 		b.isChosen, b.ballot, b.value = true, ballot, p.value
 	case !same(b.value, p.value):
-		return fmt.Errorf("slot %d has two chosen values: %s in ballot %s and %s in ballot %s",
+		return 0, fmt.Errorf("slot %d has two chosen values: %s in ballot %s and %s in ballot %s",
 			s, brief(b.value), b.ballot.Long(), brief(p.value), ballot.Long())
 	case ballot.Less(b.ballot):
 		b.ballot = ballot
 	}
-	return nil
+	return p.quorum, nil
 }
 
 func same(a, b paxos.Value) bool { return string(a) == string(b) }
@@ -118,6 +125,19 @@ func brief(v paxos.Value) string {
 		sum = (sum ^ uint64(c)) * 1099511628211
 	}
 	return fmt.Sprintf("%d bytes #%08x", len(v), uint32(sum))
+}
+
+// count notes that acceptors were in a quorum of votes.
+func (l *Ledger) count(quorum replicaSet, s paxos.Slot, ballot paxos.Ballot) {
+	quorum.each(func(r paxos.ReplicaID) {
+		slots := &l.counted[r]
+		for paxos.Slot(len(*slots)) <= s {
+			*slots = append(*slots, paxos.Ballot{})
+		}
+		if (*slots)[s].Less(ballot) {
+			(*slots)[s] = ballot
+		}
+	})
 }
 
 // LastChosen is the highest slot that is chosen.

@@ -48,14 +48,17 @@ type Panel struct {
 // New gives a panel with all watchers for a cluster.
 func New(options Options) *Panel {
 	ledger := NewLedger(options.Replicas)
+	lives := &lives{}
 	p := &Panel{ledger: ledger}
 	p.watchers = []Watcher{
+		lives,
 		&proposal{ledger: ledger},
 		&agreement{ledger: ledger},
 		newClaims(ledger),
-		&promise{},
-		&vote{ledger: ledger},
+		newPromise(ledger, lives),
+		&vote{ledger: ledger, lives: lives},
 		&silence{},
+		&floor{lives: lives},
 		newPrefix(ledger, options.Replicas),
 		newOnce(),
 		newOrder(),

@@ -47,6 +47,9 @@ func (w *prefix) Watch(e *Event) error {
 		w.model.execute(e)
 	case Applied:
 		return w.applied(e)
+	case Installed:
+		w.learners[e.Agent.Replica] = learned{next: e.Slot + 1, applied: e.Slot}
+		return w.applied(e)
 	case Audited:
 		return w.audited(e)
 	}

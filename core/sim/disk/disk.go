@@ -243,6 +243,18 @@ func (d *Disk) List(dir string) ([]string, error) {
 	return d.list(dir), nil
 }
 
+// Lose takes every file of a directory away, durably, as if the disk were new.
+// Nobody may have one open.
+func (d *Disk) Lose(dir string) {
+	for _, name := range d.list(dir) {
+		full := path.Join(dir, name)
+		delete(d.files, full)
+		delete(d.names, full)
+		d.changes = slices.DeleteFunc(d.changes, func(c change) bool { return c.name == full })
+	}
+	delete(d.dirs, dir)
+}
+
 func (d *Disk) list(dir string) []string {
 	var names []string
 	for name := range d.files {
