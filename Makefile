@@ -30,8 +30,8 @@ run: build ## five replicas on this machine: with the screen on a terminal, else
 test: ## all tests, with short counts
 	$(GO) test -short ./...
 
-processes: ## real processes killed, halted and restarted under load
-	$(GO) test -count=1 -timeout 20m ./daemon/processtest
+processes: ## real processes killed, halted and restarted under load; the shipped scenarios
+	$(GO) test -count=1 -timeout 20m ./daemon/processtest ./console
 
 race: export CGO_ENABLED = 1
 race: ## the tests again under the race detector, short
