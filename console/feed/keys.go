@@ -124,7 +124,7 @@ func (k *Keys) serve(ctx context.Context) {
 		case <-k.wake:
 		}
 		for ctx.Err() == nil {
-			job := k.begin(ctx)
+			job := k.begin()
 			if job.kind == noKeyJob {
 				break
 			}
@@ -134,7 +134,7 @@ func (k *Keys) serve(ctx context.Context) {
 }
 
 // begin chooses what to read next.
-func (k *Keys) begin(context.Context) keyJob {
+func (k *Keys) begin() keyJob {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	k.forget()
