@@ -10,7 +10,7 @@ export CGO_ENABLED = 0
 SOURCES := $(shell find core protocol daemon console -name '*.go' -o -name '*.synod') go.mod go.sum
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test processes race lint fmt sim soak fuzz bench check golden clean
+.PHONY: help build run test processes race lint fmt sim soak fuzz bench check golden pictures clean
 
 help: ## this list
 	@echo "make TARGET [SEED=n] [RUNS=n] [T=30s]"
@@ -30,8 +30,8 @@ run: build ## five replicas on this machine: with the screen on a terminal, else
 test: ## all tests, with short counts
 	$(GO) test -short ./...
 
-processes: ## real processes killed, halted and restarted under load
-	$(GO) test -count=1 -timeout 20m ./daemon/processtest
+processes: ## real processes killed, halted and restarted under load; the shipped scenarios
+	$(GO) test -count=1 -timeout 20m ./daemon/processtest ./console
 
 race: export CGO_ENABLED = 1
 race: ## the tests again under the race detector, short
@@ -76,6 +76,13 @@ golden: ## write the golden files anew, then show what has changed
 		$(GO) test ./$$package -count=1 -rewrite; \
 	done
 	git diff --stat
+
+pictures: ## the screens as SVG, and as PNG where rsvg-convert is there
+	mkdir -p console/pictures
+	$(GO) test ./console/app -count=1 -run TestPictures -pictures ../pictures
+	@if command -v rsvg-convert >/dev/null; then \
+		for picture in console/pictures/*.svg; do rsvg-convert "$$picture" -o "$${picture%.svg}.png"; done; \
+	else echo "no rsvg-convert: the PNG are as they were"; fi
 
 clean: ## remove what was built, and the logs
 	rm -rf bin logs out

@@ -42,6 +42,7 @@ func run(ctx context.Context, args []string, w world) (code int) {
 	}()
 	p := &program{world: w, out: &sink{file: w.stdout}}
 	defer p.signals.close()
+	provoke(p.getenv)
 	root := p.root()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {

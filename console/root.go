@@ -116,6 +116,7 @@ func (p *program) addFlags(root *cobra.Command) {
 	local := root.Flags()
 	local.AddFlagSet(p.lookFlags())
 	local.StringVarP(&f.file, "file", "f", "", "run the commands of this file; - is standard input")
+	local.IntVar(&f.parallel, "parallel", 1, "requests of a file in flight at once, up to the next line that is none")
 	local.BoolVar(&f.check, "check", false, "only parse the commands, send nothing")
 	local.BoolVar(&f.plain, "plain", false, "lines instead of the screen")
 }

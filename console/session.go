@@ -175,6 +175,10 @@ func (p *program) settings(t *target) (command.Settings, error) {
 	if settings.Seed == 0 {
 		settings.Seed = uint64(1 + rand.IntN(seedMax))
 	}
+	if f.parallel < 0 || f.parallel > parallelMax {
+		return settings, usagef("--parallel must be from 1 to %d, not %d", parallelMax, f.parallel)
+	}
+	settings.Parallel = f.parallel
 	if t.config != nil {
 		settings.ClusterName = t.config.Cluster.Name
 	}
@@ -189,6 +193,7 @@ func (p *program) settings(t *target) (command.Settings, error) {
 }
 
 const (
-	seedMax    = 1_000_000 // of a drawn seed: short enough to type again
-	timeoutMax = time.Hour
+	seedMax     = 1_000_000 // of a drawn seed: short enough to type again
+	timeoutMax  = time.Hour
+	parallelMax = 1024
 )

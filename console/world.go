@@ -45,6 +45,7 @@ type flags struct {
 	seed     uint64
 	timeout  string
 	output   string
+	parallel int
 	look     lookFlags
 }
 

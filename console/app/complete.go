@@ -18,6 +18,9 @@ type completion struct {
 // learned is what completion may offer beyond the grammar.
 func (m *Model) learned() command.Known {
 	known := command.Known{History: m.line.History()}
+	for i := range m.console.Keys.Page.Rows {
+		known.Keys = append(known.Keys, m.console.Keys.Page.Rows[i].Key)
+	}
 	for i := range m.console.Replicas {
 		o := &m.console.Replicas[i]
 		for _, fault := range o.Status.Faults {

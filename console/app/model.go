@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -77,7 +78,6 @@ type Model struct {
 	found    string       // what the page says about its filter
 	pasted   []string     // lines that wait for a decision
 	notice   string       // shown instead of the hint until the next key
-	answered int          // entries of the session that were there when a command was sent from another page
 	leaving  bool         // the next ctrl-C quits
 
 	ask     *dialogue  // a question of our own
@@ -212,6 +212,12 @@ func (m *Model) interrupt() tea.Cmd {
 	return nil
 }
 
+// ours tells whether a fault was set under our name. Replicas add the address it came from.
+func (m *Model) ours(owner string) bool {
+	name, _, _ := strings.Cut(owner, "@")
+	return m.options.Owner != "" && name == m.options.Owner
+}
+
 // quit leaves, after a question if something would be lost or left behind.
 func (m *Model) quit() tea.Cmd {
 	var reasons []string
@@ -224,7 +230,7 @@ func (m *Model) quit() tea.Cmd {
 	}
 	ours := 0
 	for _, fault := range m.console.Injected() {
-		if fault.Owner == m.options.Owner && !fault.Old {
+		if m.ours(fault.Owner) && !fault.Old {
 			ours++
 		}
 	}

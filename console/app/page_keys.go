@@ -31,6 +31,7 @@ type keysPage struct {
 	compare state.KeyCompareWant
 	form    panel.KeysForm
 	scroll  int
+	chosen  uint64     // highest chosen slot that is known
 	size    panel.Size // of the last drawing
 }
 
@@ -42,7 +43,9 @@ func (p *keysPage) paneNames() []string { return []string{"keys", "value", "pref
 
 // want asks for the page, the prefixes that are open, the value of the chosen key and its comparison.
 func (p *keysPage) want() state.Want {
-	want := state.KeysWant{Seen: true, Page: p.pageWant(), Levels: p.levels(), Key: p.key, Compare: p.compare}
+	want := state.KeysWant{
+		Seen: true, Chosen: p.chosen, Page: p.pageWant(), Levels: p.levels(), Key: p.key, Compare: p.compare,
+	}
 	return state.Want{Keys: want}
 }
 
@@ -106,6 +109,7 @@ func (p *keysPage) page(c *state.Console) *state.KeyPage {
 
 // observe keeps a key chosen: the same one, or its neighbour if it has gone.
 func (p *keysPage) observe(c *state.Console) {
+	p.chosen = c.Chosen()
 	if page := p.page(c); page.Known && page.Err == "" {
 		p.choose(page, page.Nearest(p.key))
 	}

@@ -355,3 +355,24 @@ func BenchmarkKeys(b *testing.B) {
 		_ = m.View()
 	}
 }
+
+// TestLogsAndKeysFitEverySize draws both pages with wide letters, escape sequences and long texts, however they are set.
+func TestLogsAndKeysFitEverySize(t *testing.T) {
+	f, s := wideScene(), wideStore()
+	m := screen(t, f, 80, 24)
+	for _, sequence := range []string{"2", "2w", "2k<enter>", "2m<tab>", "2/東<enter>", "5", "5vC", "5<enter>j", "5<tab><tab>j<right>"} {
+		m.setFilter("")
+		pressed(m, f, s, sequence)
+		for width := 1; width <= 130; width += 1 + width/8 {
+			for height := 1; height <= 40; height += 1 + height/8 {
+				m.Update(tea.WindowSizeMsg{Width: width, Height: height})
+				m.View()
+				f.keys = s.answer(m.page().want().Keys)
+				see(m, f)
+				if checkSize(t, m.View(), m.size); t.Failed() {
+					t.Fatalf("%s at %dx%d:\n%s", sequence, width, height, m.View())
+				}
+			}
+		}
+	}
+}

@@ -29,9 +29,9 @@ func (p *overviewPage) bindings() []binding {
 		return func(m *Model) tea.Cmd { p.move(m.known(), by); return nil }
 	}
 	return []binding{
-		{"↑ ↓ j k", "replica, or scroll the session", []string{"up", "k"}, move(-1)},
+		{"↑ ↓ j k", "replica, or the session's lines", []string{"up", "k"}, move(-1)},
 		{"", "", []string{"down", "j"}, move(1)},
-		{"PgUp PgDn", "scroll the session by a page", []string{"pgup"}, func(m *Model) tea.Cmd { p.scroll(m.known(), 10); return nil }},
+		{"PgUp PgDn", "scroll, the session by a page", []string{"pgup"}, func(m *Model) tea.Cmd { p.scroll(m.known(), 10); return nil }},
 		{"", "", []string{"pgdown"}, func(m *Model) tea.Cmd { p.scroll(m.known(), -10); return nil }},
 		{"Enter", "details, the card of the chosen replica", []string{"enter"}, func(*Model) tea.Cmd { p.view.Card = !p.view.Card; return nil }},
 	}

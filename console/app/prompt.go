@@ -141,7 +141,6 @@ func (m *Model) submit() tea.Cmd {
 	if !m.options.Sticky {
 		m.focus = onPage
 	}
-	m.answered = m.console.Session.Total
 	for i, line := range lines {
 		if !m.options.Source.Submit(line) {
 			return m.say(fmt.Sprintf("too many commands wait: %d of %d were not taken", len(lines)-i, len(lines)))

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"synod/console/command"
 	"synod/console/panel"
@@ -168,12 +169,21 @@ func (m *Model) hint(l layout, width int) string {
 		return panel.Syntax(command.Syntax(m.options.Grammar, m.line.Text(), len(m.line.Before())), t, width)
 	case m.focus == onFilter || !m.filters[m.at].Empty():
 		return panel.FilterHint(m.found, t, width)
-	case session.Running != "" || session.Total > m.answered && m.at != 0:
+	case session.Running != "" || m.at != 0 && m.news():
 		return panel.Latest(&m.console, t, width)
 	case !l.keys:
 		return panel.Keys(m.shortKeys(), t, width)
 	}
 	return panel.Hint(t, width)
+}
+
+// newsFor is how long the newest line of the session is shown on screens that have no session.
+const newsFor = 8 * time.Second
+
+// news tells whether the session has said something just now.
+func (m *Model) news() bool {
+	entries := m.console.Session.Entries
+	return len(entries) > 0 && m.console.Now.Sub(entries[len(entries)-1].At) < newsFor
 }
 
 // prompt is the line on which a person types.

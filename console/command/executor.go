@@ -46,6 +46,7 @@ type Settings struct {
 	Target       string        // of requests without @: "auto" (the default), "random", "leader" or a replica
 	Timeout      time.Duration // of a request; 0: 2 s
 	Seed         uint64        // of the random choices
+	Parallel     int           // requests of consecutive lines in flight at once; 0 and 1: one after the other
 	StopOnError  bool
 	Yes          bool   // do moderately dangerous commands without asking
 	Confirm      string // the cluster's name: do severe commands, too
@@ -90,6 +91,7 @@ type frame struct {
 	stop      bool // onerror=stop
 	confirm   string
 	yes       bool     // moderately dangerous commands are confirmed, as the whole was
+	inFlight  int      // requests of consecutive lines at once; 0 and 1: one after the other
 	last      []Result // of the data command before, for `expect`
 	excused   bool     // the failures in last were expected and are taken out of the verdict
 	failed    bool     // something has failed and was not excused by an expectation
@@ -97,7 +99,7 @@ type frame struct {
 
 func (f *frame) clone(random *rand.Rand) *frame {
 	copied := *f
-	copied.variables, copied.random, copied.last = maps.Clone(f.variables), random, nil
+	copied.variables, copied.random, copied.last, copied.inFlight = maps.Clone(f.variables), random, nil, 0
 	return &copied
 }
 
@@ -122,6 +124,7 @@ func NewExecutor(grammar *Grammar, ports Ports, settings Settings) *Executor {
 		format:    settings.Format,
 		confirm:   settings.Confirm,
 		stop:      settings.StopOnError,
+		inFlight:  settings.Parallel,
 	}
 	if e.main.timeout <= 0 {
 		e.main.timeout = timeoutDefault
@@ -236,10 +239,17 @@ func (e *Executor) usage(problem Problem) {
 }
 
 func (e *Executor) run(ctx context.Context, f *frame, statements []Statement) bool {
-	for i := range statements {
+	for i := 0; i < len(statements); i++ {
 		s := &statements[i]
 		if e.interrupted(ctx) {
 			return false
+		}
+		if n := f.together(statements[i:]); n > 1 && !(f.stop && f.failed) {
+			if !e.inFlight(ctx, f, statements[i:i+n]) {
+				return false
+			}
+			i += n - 1
+			continue
 		}
 		// A failure waits for the expectations behind it: they may have asked for it.
 		if f.stop && f.failed && s.Verb.Name != "expect" {
@@ -251,6 +261,49 @@ func (e *Executor) run(ctx context.Context, f *frame, statements []Statement) bo
 		}
 	}
 	return true
+}
+
+// together counts the requests at the beginning that may be in flight at once: those before anything else, and before
+// one whose answer is looked at.
+func (f *frame) together(statements []Statement) int {
+	count := 0
+	for i := range statements {
+		s := &statements[i]
+		if f.inFlight < 2 || s.Repeat != nil || s.Verb.Group != Data || s.Verb.Name == string(Retry) {
+			break
+		}
+		if i+1 < len(statements) && statements[i+1].Verb.Name == "expect" {
+			break
+		}
+		count++
+	}
+	return count
+}
+
+// inFlight runs requests with a bounded number of them at once. The random choices depend on their order in the script.
+func (e *Executor) inFlight(ctx context.Context, f *frame, statements []Statement) bool {
+	places := make(chan struct{}, f.inFlight)
+	var running sync.WaitGroup
+	var ended, failed atomic.Bool
+	for i := range statements {
+		places <- struct{}{}
+		if ended.Load() || f.stop && failed.Load() || e.interrupted(ctx) {
+			break
+		}
+		own := f.clone(seeded(f.random.Uint64()))
+		running.Go(func() {
+			defer func() { <-places }()
+			if !e.run(ctx, own, statements[i:i+1]) {
+				ended.Store(true)
+			}
+			if own.failed {
+				failed.Store(true)
+			}
+		})
+	}
+	running.Wait()
+	f.last, f.failed = nil, f.failed || failed.Load()
+	return !ended.Load() && !e.interrupted(ctx)
 }
 
 // interrupted tells whether the run must end, and remembers it.

@@ -136,6 +136,16 @@ func TestParallelKeepsItsNumberInFlight(t *testing.T) {
 	}
 }
 
+// TestParallelLines: consecutive requests are in flight at once, up to a line that looks at an answer.
+func TestParallelLines(t *testing.T) {
+	fake := newFake()
+	script := strings.Repeat("put a 1\nget b\n", 20) + "put last 1\nexpect ok\nget last\nexpect value 1\n"
+	out, summary := play(t, fake, Settings{Parallel: 4, Target: targetRandom}, script)
+	if fake.most != 4 || summary.OK+summary.Missing != 42 || summary.Met != 2 || summary.ExitCode() != ExitOK {
+		t.Errorf("%d in flight\n%s", fake.most, out)
+	}
+}
+
 // TestSeedRepeatsTheRun: the same seed asks the same replicas, in parallel rounds too.
 func TestSeedRepeatsTheRun(t *testing.T) {
 	script := "repeat 20 put a 1 @random\nrepeat 20 parallel 4 put b/${i} 1 @random\n"

@@ -191,6 +191,9 @@ func (g *Grammar) value(p *Parameter, text string) error {
 		}
 	case KindChoice:
 		if !slices.Contains(p.Choices, text) {
+			if near := config.Nearest(text, p.Choices); near != "" {
+				return fmt.Errorf("%s has no %s, did you mean %q?", p.Name, Quote(text), near)
+			}
 			return fmt.Errorf("%s must be %s, not %s", p.Name, strings.Join(p.Choices, " or "), Quote(text))
 		}
 	case KindReplica:

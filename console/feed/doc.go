@@ -4,4 +4,6 @@
 //	Cluster    requests to the store             (command.Cluster)
 //	Operators  status, roles, random faults      (command.Operator)
 //	Watch      what all replicas say, as a snapshot that can be taken at any time without waiting
+//	Logs       the log lines of all replicas and of this program, within fixed limits
+//	Keys       the part of the store that is on the screen
 package feed

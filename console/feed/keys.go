@@ -13,12 +13,14 @@ import (
 
 // Times of the reading for the screen.
 const (
-	keysTimeout  = 2 * time.Second // of a page or a value
-	levelTimeout = 5 * time.Second // of the counting below a prefix, which takes several requests
-	copyTimeout  = time.Second     // of one copy of a comparison
-	keysEvery    = time.Second     // a page and a value are read again
+	keysTimeout  = 2 * time.Second  // of a page or a value
+	levelTimeout = 5 * time.Second  // of the counting below a prefix, which takes several requests
+	copyTimeout  = time.Second      // of one copy of a comparison
+	keysEvery    = time.Second      // a page and a value are read again while slots are chosen
+	keysIdle     = 10 * time.Second // and while none are
 	levelEvery   = 10 * time.Second // so is a count
 	levelSoon    = 2 * time.Second  // a count of few keys
+	levelIdle    = 30 * time.Second
 	levelFew     = 2000
 )
 
@@ -122,7 +124,7 @@ func (k *Keys) serve(ctx context.Context) {
 		case <-k.wake:
 		}
 		for ctx.Err() == nil {
-			job := k.begin(ctx)
+			job := k.begin()
 			if job.kind == noKeyJob {
 				break
 			}
@@ -132,7 +134,7 @@ func (k *Keys) serve(ctx context.Context) {
 }
 
 // begin chooses what to read next.
-func (k *Keys) begin(context.Context) keyJob {
+func (k *Keys) begin() keyJob {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	k.forget()
@@ -166,17 +168,21 @@ func next(want *state.KeysWant, known *state.Keys, now time.Time) keyJob {
 	if job, ok := level(func(l state.KeyLevel) bool { return l.At.IsZero() || l.Mode != want.Page.Mode }); ok {
 		return job
 	}
+	due := func(source *state.KeySource, every, idle time.Duration) bool {
+		age := now.Sub(source.At)
+		return age >= idle || age >= every && (source.Err != "" || source.Applied < want.Chosen)
+	}
 	switch {
-	case now.Sub(known.Page.At) >= keysEvery:
+	case due(&known.Page.KeySource, keysEvery, keysIdle):
 		return page
-	case want.Key != "" && now.Sub(known.Value.At) >= keysEvery:
+	case want.Key != "" && due(&known.Value.KeySource, keysEvery, keysIdle):
 		return value
 	}
 	job, _ := level(func(l state.KeyLevel) bool {
 		if count, _ := l.Count(); count <= levelFew {
-			return now.Sub(l.At) >= levelSoon
+			return due(&l.KeySource, levelSoon, levelIdle)
 		}
-		return now.Sub(l.At) >= levelEvery
+		return due(&l.KeySource, levelEvery, levelIdle)
 	})
 	return job
 }

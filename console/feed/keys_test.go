@@ -102,6 +102,7 @@ func TestKeysFollowChanges(t *testing.T) {
 	if _, err := k.client.Put(t.Context(), []byte("b"), []byte("new")); err != nil {
 		t.Fatal(err)
 	}
+	want.Chosen = 1 << 40
 	until(t, k, want, "the new key and its value", func(keys *state.Keys) bool {
 		return len(keys.Page.Rows) == 2 && string(keys.Value.Value) == "new" && keys.Value.Revision > 0
 	})
@@ -164,7 +165,7 @@ func TestKeysCompareCopies(t *testing.T) {
 func TestKeysTellErrorsAndKeepWhatIsKnown(t *testing.T) {
 	cluster, k := stored(t, "a")
 	want := pageOf("", "", "", 9)
-	want.Page.Mode.Stale = "r2"
+	want.Page.Mode.Stale, want.Chosen = "r2", 1<<40
 	until(t, k, want, "the page", func(keys *state.Keys) bool { return len(keys.Page.Rows) == 1 })
 	cluster.Replica("r2").Refuse(protocol.CodeUnavailable, "the learner of this replica is down")
 	known := until(t, k, want, "the failure", func(keys *state.Keys) bool { return keys.Page.Err != "" })
@@ -211,5 +212,48 @@ func TestPagesWithLargeValuesAreBounded(t *testing.T) {
 	known := until(t, k, want, "the page", func(keys *state.Keys) bool { return keys.Page.Known })
 	if got := names(known.Page.Rows); got != "k0:716800 k1:716800 k2:-1 k3:-1 k4:-1 k5:-1" {
 		t.Errorf("rows %s", got)
+	}
+}
+
+// TestWhatToReadNext: first what a person waits for, then what has become old, and nothing while no slot is chosen.
+func TestWhatToReadNext(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	source := func(age time.Duration, applied uint64) state.KeySource {
+		return state.KeySource{Known: true, At: now.Add(-age), Applied: applied}
+	}
+	want := pageOf("u/", "", "", 9)
+	want.Levels, want.Key, want.Chosen = []string{""}, "u/1", 50
+	known := state.Keys{
+		Page: state.KeyPage{Want: want.Page, KeySource: source(0, 50)}, Value: state.KeyValue{Key: "u/1", KeySource: source(0, 50)},
+		Levels: map[string]state.KeyLevel{"": {KeySource: source(0, 50)}},
+	}
+	for _, row := range []struct {
+		what   string
+		change func(want *state.KeysWant, known *state.Keys)
+		kind   keyJobKind
+	}{
+		{"all is known", func(*state.KeysWant, *state.Keys) {}, noKeyJob},
+		{"nobody looks", func(w *state.KeysWant, _ *state.Keys) { *w = state.KeysWant{} }, noKeyJob},
+		{"another page", func(w *state.KeysWant, _ *state.Keys) { w.Page.After = "u/9" }, pageJob},
+		{"another key", func(w *state.KeysWant, _ *state.Keys) { w.Key = "u/2" }, valueJob},
+		{"no key", func(w *state.KeysWant, _ *state.Keys) { w.Key = "" }, noKeyJob},
+		{"a comparison", func(w *state.KeysWant, _ *state.Keys) { w.Compare.Turn = 1 }, compareJob},
+		{"another level", func(w *state.KeysWant, _ *state.Keys) { w.Levels = []string{"", "u/"} }, levelJob},
+		{"an old page", func(_ *state.KeysWant, k *state.Keys) { k.Page.KeySource = source(keysEvery, 49) }, pageJob},
+		{"a quiet cluster", func(_ *state.KeysWant, k *state.Keys) { k.Page.KeySource = source(keysEvery, 50) }, noKeyJob},
+		{"very old", func(_ *state.KeysWant, k *state.Keys) { k.Page.KeySource = source(keysIdle, 50) }, pageJob},
+		{"an old value", func(_ *state.KeysWant, k *state.Keys) { k.Value.KeySource = source(keysEvery, 49) }, valueJob},
+		{"old counts", func(_ *state.KeysWant, k *state.Keys) {
+			k.Levels = map[string]state.KeyLevel{"": {KeySource: source(levelSoon, 49)}}
+		}, levelJob},
+		{"old counts of many keys", func(_ *state.KeysWant, k *state.Keys) {
+			k.Levels = map[string]state.KeyLevel{"": {Own: levelFew + 1, KeySource: source(levelSoon, 49)}}
+		}, noKeyJob},
+	} {
+		changedWant, changedKnown := want, known
+		row.change(&changedWant, &changedKnown)
+		if job := next(&changedWant, &changedKnown, now); job.kind != row.kind {
+			t.Errorf("%s: job %d, want %d", row.what, job.kind, row.kind)
+		}
 	}
 }

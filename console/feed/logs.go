@@ -37,6 +37,7 @@ type logSource struct {
 	ring    *state.LogRing
 	process process
 	last    uint64 // sequence of the newest line of that process
+	news    string // about the process, to be told before its first line
 }
 
 // process tells two processes of a replica apart: each counts its lines from 1.
@@ -101,7 +102,7 @@ func (l *Logs) Follow(ctx context.Context, replica string, operator *client.Oper
 	if err != nil {
 		return fmt.Errorf("ask %s who it is, to go on with its log: %w", replica, err)
 	}
-	from := source.begin(hello, l.now())
+	from := source.begin(hello)
 	subscription, err := operator.Logs(everyLevel, from)
 	if err != nil {
 		return fmt.Errorf("subscribe to the log of %s: %w", replica, err)
@@ -118,7 +119,7 @@ func (l *Logs) Follow(ctx context.Context, replica string, operator *client.Oper
 }
 
 // begin gives the sequence to go on with: behind the last line of the same process, or the first of a new one.
-func (s *logSource) begin(hello *protocol.HelloAnswer, now time.Time) (from uint64) {
+func (s *logSource) begin(hello *protocol.HelloAnswer) (from uint64) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if s.endpoint == "" && hello.Replica != "" {
@@ -129,7 +130,7 @@ func (s *logSource) begin(hello *protocol.HelloAnswer, now time.Time) (from uint
 		return s.last + 1
 	}
 	if s.process != (process{}) {
-		s.remarkLocked(now, fmt.Sprintf("a new process of %s, pid %d: it counts its lines anew", s.ring.Name(), is.pid))
+		s.news = fmt.Sprintf("a new process of %s, pid %d: it counts its lines anew", s.ring.Name(), is.pid)
 	}
 	s.process, s.last = is, 0
 	return 1
@@ -146,16 +147,19 @@ func (s *logSource) remarkLocked(now time.Time, text string) {
 func (s *logSource) take(lines *protocol.LogLines, now time.Time) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	if len(lines.Lines) > 0 { // what is said about them stands right before them
+		now = lines.Lines[0].Time.Add(-s.ring.Offset())
+	}
+	if s.news != "" {
+		s.remarkLocked(now, s.news)
+		s.news = ""
+	}
 	if dropped := lines.Dropped; dropped > 0 {
-		at := now
-		if len(lines.Lines) > 0 {
-			at = lines.Lines[0].Time.Add(-s.ring.Offset()) // the gap is right before it
-		}
 		text := fmt.Sprintf("%d lines dropped", dropped)
 		if s.last == 0 {
 			text = fmt.Sprintf("%d earlier lines are not kept by %s", dropped, s.ring.Name())
 		}
-		s.remarkLocked(at, text)
+		s.remarkLocked(now, text)
 	}
 	for i := range lines.Lines {
 		line := &lines.Lines[i]
@@ -199,8 +203,6 @@ func (c clocks) Follow(ctx context.Context, replica string, operator *client.Ope
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-operator.Done():
 			return nil
 		case <-ticker.C:
 		}

@@ -142,6 +142,10 @@ func TestLogsGoOnAfterALostConnection(t *testing.T) {
 	if got := strings.Join(texts(&look.Sources[0]), ","); got != want {
 		t.Errorf("lines %s, want %s", got, want)
 	}
+	s := &look.Sources[0]
+	if line := s.Line(s.Next - 1); line.At != line.Time-int64(s.Offset) {
+		t.Error("the new process's first line has lost its time to what is said about it")
+	}
 	if got := fmt.Sprint(r.asked); got != "[1 3 1]" {
 		t.Errorf("asked from %s, want [1 3 1]", got)
 	}

@@ -144,7 +144,9 @@ func (w *Watch) listen(ctx context.Context, at int, endpoint client.Endpoint) (h
 			if err != nil && ctx.Err() == nil {
 				w.logger.Warn("the connection to a replica is made anew", "replica", endpoint.Replica, "err", err)
 			}
-			cancel(err) // the first one is why the connection ended
+			if err != nil {
+				cancel(err) // the first one is why the connection ended
+			}
 		})
 	}
 	for {

@@ -31,6 +31,7 @@ func Card(c *state.Console, t *theme.Theme, size Size, replica int) string {
 		lines = append(lines, v.disk()...)
 		lines = append(lines, v.peers()...)
 		lines = append(lines, v.faults()...)
+		lines = append(lines, v.errors()...)
 	}
 	for i, line := range lines {
 		lines[i] = ansi.Truncate(line, max(width-frameCells, 0), t.Glyphs.Ellipsis)
@@ -101,6 +102,9 @@ func (v *view) disk() []string {
 	s := &v.Status
 	disk := fmt.Sprintf("fsync p50 %s  p99 %s  max %s ms, of the last 10 s", micros(s.SyncMicros.P50), micros(s.SyncMicros.P99),
 		micros(s.SyncMicros.Max))
+	if s.LogBytes+s.StoreBytes > 0 {
+		disk += fmt.Sprintf("; log %s MB, store %s MB", megabytes(s.LogBytes), megabytes(s.StoreBytes))
+	}
 	requests := fmt.Sprintf("%s updates, %s reads, %s failed, %d clients connected", grouped(s.Requests.Updates),
 		grouped(s.Requests.Reads), grouped(s.Requests.Failed), s.Connections)
 	process := fmt.Sprintf("pid %d, up %s, %s", s.PID, span(time.Duration(s.UptimeMS)*time.Millisecond), command.Visible(s.Version))
@@ -149,6 +153,20 @@ func (v *view) faults() []string {
 	}
 	return lines
 }
+
+// errors are the newest lines of level error of its log.
+func (v *view) errors() []string {
+	var lines []string
+	for i := range v.Status.LastErrors {
+		line := &v.Status.LastErrors[i]
+		text := line.Time.In(v.console.Now.Location()).Format(clockFormat) + " " + command.Visible(line.Text)
+		lines = append(lines, v.labelled(once("errors", i), styled(v.theme.Bad, text)))
+	}
+	return lines
+}
+
+// megabytes writes bytes as millions, with one digit behind the point.
+func megabytes(bytes int64) string { return fmt.Sprintf("%.1f", float64(bytes)/1e6) }
 
 // once is a label on the first of several rows.
 func once(label string, row int) string {

@@ -382,7 +382,7 @@ func (v *view) details(width int) string {
 	if !v.Known {
 		return fit(text, width)
 	}
-	graph := min(max((width-94)/2, 6), 40)
+	graph := min(max((width-95)/2, 6), 40)
 	tripMax, syncMax := int64(0), int64(0)
 	if v.fresh {
 		tripMax, syncMax = v.worstTrip(), v.Status.SyncMicros.P99
@@ -390,10 +390,10 @@ func (v *view) details(width int) string {
 	text += quiet("  rtt ") + v.roundTrip(graph+5) + quiet(" max "+right(micros(tripMax), 5)+" ms") +
 		quiet("  fsync ") + v.sync(graph+5) + quiet(" p99 "+right(micros(syncMax), 5)+" ms")
 	if v.fresh {
-		text += quiet("  queue "+right(grouped(v.waiting()), 3)) +
+		text += quiet("  queue "+right(short(float64(v.waiting())), 4)) +
 			quiet("  up "+span(time.Duration(v.Status.UptimeMS)*time.Millisecond))
 	} else {
-		text += quiet("  queue   " + v.theme.Glyphs.Ellipsis + "  gone " + span(v.console.Now.Sub(v.At)))
+		text += quiet("  queue    " + v.theme.Glyphs.Ellipsis + "  gone " + span(v.console.Now.Sub(v.At)))
 	}
 	return fit(text, width)
 }

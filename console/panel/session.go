@@ -2,8 +2,10 @@ package panel
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
 
 	"synod/console/command"
 	"synod/console/state"
@@ -20,14 +22,14 @@ type SessionView struct {
 // Session is the pane with commands and their results, the newest at the bottom. Scrolled up it shows older ones.
 func Session(c *state.Console, t *theme.Theme, size Size, v SessionView) string {
 	s := &c.Session
-	rows := size.Height
+	rows, width := size.Height, size.Width
 	if framed(size.Width, size.Height) {
-		rows -= frameCells
+		rows, width = rows-frameCells, width-frameCells
 	}
 	if v.Footer {
 		rows--
 	}
-	lines, to := sessionLines(s, t, rows, v.Scroll)
+	lines, to := sessionLines(s, t, Size{width, rows}, v.Scroll)
 	frame := pane{title: "Session", width: size.Width, height: size.Height, focused: v.Focused}
 	frame.note = fmt.Sprintf("%d sent %s %d failed", s.Sent, t.Glyphs.Dot, s.Failed)
 	if s.Running != "" {
@@ -60,14 +62,44 @@ func footer(c *state.Console, t *theme.Theme) string {
 
 const footerCells = 24
 
-// sessionLines are the lines that are seen, and the number of lines up to the last of them.
-func sessionLines(s *state.Session, t *theme.Theme, rows, scroll int) (lines []string, to int) {
-	from, to := Visible(len(s.Entries), max(rows, 0), scroll)
-	for i := range s.Entries[from:to] {
-		lines = append(lines, sessionLine(&s.Entries[from+i], t))
+// sessionLines are the lines that are seen, and the number of entries up to the last of them. Long entries are broken.
+func sessionLines(s *state.Session, t *theme.Theme, room Size, scroll int) (lines []string, to int) {
+	rows := max(room.Height, 0)
+	_, to = Visible(len(s.Entries), rows, scroll)
+	for at := to - 1; at >= 0 && len(lines) < rows; at-- {
+		lines = append(broken(&s.Entries[at], t, room.Width), lines...)
 	}
-	return lines, to
+	return lines[max(0, len(lines)-rows):], to
 }
+
+// broken is an entry on as many lines as it needs, up to a limit, behind its time.
+func broken(entry *state.Entry, t *theme.Theme, width int) []string {
+	cells := width - len(clockFormat) - 2
+	if cellsOf(entry.Text) <= cells || cells < brokenCellsMin {
+		return []string{sessionLine(entry, t)}
+	}
+	const indent = "    "
+	rest := ansi.Wrap(entry.Text, cells-len(indent), "")
+	var lines []string
+	for text := range strings.SplitSeq(rest, "\n") {
+		if len(lines) == brokenLinesMax {
+			break
+		}
+		part := *entry
+		part.Text = text
+		line := sessionLine(&part, t)
+		if len(lines) > 0 {
+			line = strings.Repeat(" ", len(clockFormat)+2) + styled(tone(entry.Tone, t), indent+strings.TrimLeft(text, " "))
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+const (
+	brokenCellsMin = 24
+	brokenLinesMax = 6
+)
 
 // Size is the room for a panel, in cells.
 type Size struct {

@@ -24,7 +24,8 @@ type KeyMode struct {
 
 // KeysWant says which part of the store is looked at. The zero value asks for nothing.
 type KeysWant struct {
-	Seen    bool // the rest counts
+	Seen    bool   // the rest counts
+	Chosen  uint64 // highest chosen slot that is known: what was read before it is old
 	Page    KeyPageWant
 	Levels  []string // prefixes of which the next parts are wanted
 	Key     string   // of which the value is wanted; "" for none

@@ -74,6 +74,28 @@ func TestRateCountsOnlyWhatWasWatched(t *testing.T) {
 	}
 }
 
+func TestBehindIsNotTheAgeOfAStatus(t *testing.T) {
+	var c Console
+	for i := 1; i <= 20; i++ {
+		now := at(float64(i) / 10)
+		fast, late := observation("r1", "r1", now, 0), observation("r2", "r1", now.Add(-90*time.Millisecond), 0)
+		fast.Status.Chosen, fast.Status.Applied = uint64(1000*i), uint64(1000*i)
+		late.Status.Chosen, late.Status.Applied = uint64(1000*i-900), uint64(1000*i-900)
+		c = c.Observe(Snapshot{At: now, Replicas: []Observation{fast, late}})
+		if behind := c.Behind(&c.Replicas[1]); behind != 0 {
+			t.Fatalf("behind by %d although its status is 90 ms older", behind)
+		}
+	}
+	c.Replicas[1].Status.Applied -= 5000
+	if behind := c.Behind(&c.Replicas[1]); behind < 4000 {
+		t.Errorf("behind by %d, want about 5000", behind)
+	}
+	c.Replicas[1].Connected = false
+	if behind := c.Behind(&c.Replicas[1]); behind != 5900 {
+		t.Errorf("behind by %d without an answer", behind)
+	}
+}
+
 func TestSessionForgetsTheOldestAndSharesNothing(t *testing.T) {
 	var s Session
 	for i := range entriesMax + 10 {

@@ -37,6 +37,7 @@ func commandTests() map[string]string {
 		"bin/synodd --config config.toml --check-config":                       "TestReadableRefusalsAtStart",
 		"bin/synod --check -f console/command/demo/main.synod":                 "TestExitCodesWithoutACluster",
 		"bin/synod up --random-ports --yes -f console/command/demo/main.synod": "TestUpRunsTheShippedFileAsTheREADMESays",
+		"bin/synod up --random-ports --scenario leader-crash":                  "TestScenarios",
 		"bin/synod bench --local --clients 64 --mix put":                       "TestBenchPrintsOneLineForPrograms",
 	}
 }
