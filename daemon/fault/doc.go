@@ -6,4 +6,8 @@
 // outlive a demonstration. Nothing is possible unless the configuration allows
 // faults. A crash keeps what is on disk, so no number of crashes can cost an
 // acknowledged update; only a majority that is up is needed to go on.
+//
+// A [Wiper] makes a role lose its state, too. That is only done with a permit of
+// the other replicas ([Permits]), so that no schedule destroys a majority's memory;
+// without one a random wipe is a crash. The replica then recovers by itself.
 package fault

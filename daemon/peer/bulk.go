@@ -111,6 +111,11 @@ func (l *Links) AskSnapshot(to paxos.ReplicaID, ask protocol.SnapshotAsk) {
 	l.queue(to, classFetch, ask.Append(nil), 1)
 }
 
+// Tell sends a condition to all replicas that are connected.
+func (l *Links) Tell(c protocol.Condition) {
+	l.queue(paxos.Everyone, classControl, c.Append(nil), 1)
+}
+
 // takeSnapshot handles a frame that carries a copy of a replica's state. An answer
 // for which the other replica has no room is left out: it asks again.
 func (l *Links) takeSnapshot(k *link, f protocol.Frame, answers *protocol.Outbox) error {

@@ -282,6 +282,12 @@ func (l *Links) take(
 		return batch, nil
 	case f.Kind == protocol.KindSnapshotAsk || f.Kind == protocol.KindSnapshotChunk:
 		return batch, l.takeSnapshot(k, f, answers)
+	case f.Kind == protocol.KindCondition:
+		c, err := protocol.DecodeCondition(f.Body)
+		if err == nil && l.options.Condition != nil {
+			l.options.Condition(k.peer, c)
+		}
+		return batch, err
 	case !f.Kind.Peer() && f.Kind.Optional():
 		return batch, nil
 	}
