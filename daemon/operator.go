@@ -101,6 +101,9 @@ func (d *daemon) Role(m protocol.RoleControl) (protocol.Done, *protocol.Error) {
 	if err := m.Check(); err != nil {
 		return protocol.Done{}, d.refuse(protocol.CodeCorrupt, err)
 	}
+	if m.Action == protocol.ActionWipe {
+		return d.wipes.wipe(m)
+	}
 	var done []string
 	var ids []uint64
 	for _, role := range rolesNamed(m.Role) {
@@ -196,7 +199,7 @@ func (d *daemon) chaosSchedule(m protocol.ChaosControl) (fault.Schedule, error) 
 				schedule.Roles[i] = fault.RoleSchedule{
 					Role: roles[0], Every: time.Duration(want.EveryMillis) * time.Millisecond,
 					DownMin: time.Duration(want.DownMinMillis) * time.Millisecond,
-					DownMax: time.Duration(want.DownMaxMillis) * time.Millisecond,
+					DownMax: time.Duration(want.DownMaxMillis) * time.Millisecond, Wipe: schedule.Roles[i].Wipe,
 				}
 			}
 		}
@@ -210,7 +213,7 @@ const dayMillis = 24 * 60 * 60 * 1000
 func (d *daemon) schedule() fault.Schedule {
 	r := d.config.Faults.Random
 	part := func(role paxos.Roles, f config.RoleFaults) fault.RoleSchedule {
-		return fault.RoleSchedule{Role: role, Every: f.Every, DownMin: f.Down.Min, DownMax: f.Down.Max}
+		return fault.RoleSchedule{Role: role, Every: f.Every, DownMin: f.Down.Min, DownMax: f.Down.Max, Wipe: f.Wipe}
 	}
 	return fault.Schedule{Seed: r.Seed + uint64(d.self.Self), Roles: []fault.RoleSchedule{
 		part(paxos.RoleProposer, r.Proposer), part(paxos.RoleAcceptor, r.Acceptor), part(paxos.RoleLearner, r.Learner),

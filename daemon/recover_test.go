@@ -13,6 +13,7 @@ import (
 
 	"synod/daemon/identity"
 	"synod/daemon/monitor"
+	"synod/protocol"
 	"synod/protocol/client"
 )
 
@@ -206,5 +207,71 @@ func TestLostFolderComesBack(t *testing.T) {
 	c.stop(1)
 	if _, err := lostIdentity(c.config, r3, dir, none, &told); codeOfExit(err) != codeOfExit(none) {
 		t.Errorf("nobody knows a cluster: %v", err)
+	}
+}
+
+// A wipe by an operator's word costs a role its state, with a permit; while one replica is without its state, no other
+// gets one. The cluster goes on, and all come back.
+func TestWipe(t *testing.T) {
+	c := newCluster(t, 5)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	defer cancel()
+	must[client.Info](t)(c.client().Put(ctx, []byte("first"), []byte("value")))
+	c.fill(4)
+	operators := make([]*client.Operator, 5)
+	for i := range operators {
+		operators[i] = c.operator(i)
+	}
+	wipe := func(i int, role string, down time.Duration) error {
+		_, err := operators[i].Role(ctx, protocol.RoleControl{
+			Action: protocol.ActionWipe, Role: role, ForMillis: down.Milliseconds(), Owner: "test",
+		})
+		return err
+	}
+	// insist asks until the permit of the wipe before has been given back.
+	insist := func(i int, role string, down time.Duration) error {
+		err := wipe(i, role, down)
+		for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "no permit") {
+			time.Sleep(conditionEvery / 10)
+			err = wipe(i, role, down)
+		}
+		return err
+	}
+	granted := func(i int, role string) {
+		t.Helper()
+		if err := insist(i, role, 0); err != nil {
+			t.Fatalf("wipe %s of r%d: %v", role, i+1, err)
+		}
+	}
+	if err := wipe(0, "proposer", 0); err == nil || !strings.Contains(err.Error(), "no state") {
+		t.Errorf("wipe of a proposer: %v", err)
+	}
+	granted(2, "acceptor")
+	c.untilNormal(2)
+	granted(2, "learner")
+	granted(3, "all")
+	for _, i := range []int{2, 3} {
+		c.untilNormal(i)
+	}
+	// One replica stays down without its state: nobody else may lose his.
+	ended := make(chan error, 1)
+	go func() { ended <- insist(4, "all", 6*time.Second) }()
+	c.until(4, "the wipe", func(d *daemon) bool { return d.Status().Roles[1].State == "down" })
+	if err := wipe(1, "acceptor", 0); err == nil || !strings.Contains(err.Error(), "no permit") {
+		t.Errorf("a second replica was allowed to lose its state: %v", err)
+	}
+	must[client.Info](t)(c.client(client.WithReplica("r1")).Put(ctx, []byte("k"), []byte("v")))
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	c.untilNormal(4)
+	for i := range 5 {
+		own := c.client(client.WithReplica(c.config.Replicas[i].ID))
+		if got := must[client.Value](t)(own.Get(ctx, []byte("first"))); string(got.Value) != "value" {
+			t.Errorf("r%d has %q under its first key", i+1, got.Value)
+		}
+	}
+	if err := wipe(0, "acceptor", 0); err != nil && !strings.Contains(err.Error(), "no permit") {
+		t.Error(err)
 	}
 }

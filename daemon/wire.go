@@ -77,6 +77,7 @@ type daemon struct {
 	faults   *fault.Controller
 	learner  atomic.Pointer[sink]
 	life     lives
+	wipes    *wipes
 	copies   *snapshot.Server
 	// checkpoints is nil until start.
 	checkpoints *checkpointer
@@ -106,6 +107,7 @@ func newDaemon(s settings) *daemon {
 		Identity: speaks, Addresses: d.peerAddresses(), Receive: d.receive, Down: d.linkDown,
 		Logger: s.logger, Counters: &d.counters, Faults: broken,
 		Answer: d.answerSnapshot, AnswerTo: d.takeSnapshot,
+		Condition: func(from paxos.ReplicaID, c protocol.Condition) { d.wipes.heard(from, c) },
 	})
 	d.copies = snapshot.NewServer(snapshot.ServerOptions{Make: d.copyState, Logger: s.logger, First: random()})
 	d.fetcher = snapshot.NewFetcher(snapshot.FetcherOptions{
@@ -117,9 +119,10 @@ func newDaemon(s settings) *daemon {
 		Proposer: d.openProposer, Acceptor: d.openAcceptor, Learner: d.openLearner,
 		Remote: d.links, Observe: d.observe, Delivered: d.trace.Delivered, Fatal: s.fatal,
 	})
+	d.wipes = newWipes(d)
 	d.faults = fault.New(fault.Options{
 		Self: d.self.Self, Enabled: s.config.Faults.Enabled, TTL: s.config.Faults.TTL,
-		Links: broken, Host: d.host, Logger: s.logger,
+		Links: broken, Host: d.host, Logger: s.logger, Wiper: d.wipes.wiper,
 	})
 	d.gateway = gateway.New(gateway.Options{
 		Identity: speaks, Replica: d, Logger: s.logger, Requests: d.requests, Counters: &d.counters, Operator: d,
@@ -137,6 +140,7 @@ func (d *daemon) start(peers, clients net.Listener) error {
 		return errors.Join(err, peers.Close(), clients.Close())
 	}
 	d.checkpoints = newCheckpointer(d)
+	d.wipes.start()
 	d.serving.Go(func() { d.serve(d.links.Serve, peers) })
 	d.links.Start()
 	d.serving.Go(func() { d.serve(d.gateway.Serve, clients) })
@@ -156,6 +160,7 @@ func (d *daemon) serve(serve func(net.Listener) error, listener net.Listener) {
 // roles and links. Everything is durable afterwards.
 func (d *daemon) stop() error {
 	d.faults.Close()
+	d.wipes.end()
 	d.gateway.Drain(drainMax)
 	d.fetcher.Close()
 	d.copies.Close()

@@ -28,6 +28,8 @@ const (
 	// on a bulk connection.
 	KindSnapshotAsk   Kind = 0x00F3
 	KindSnapshotChunk Kind = 0x00F4
+	// KindCondition tells other replicas how whole this one is.
+	KindCondition Kind = 0x00F5
 	// KindStream is the first frame of a stream, from its dialler: its purpose.
 	KindStream Kind = 0x00F8
 )
@@ -74,6 +76,7 @@ const (
 var kindNames = map[Kind]string{
 	KindPing: "Ping", KindPong: "Pong", KindLeaving: "Leaving", KindStream: "Stream",
 	KindSnapshotAsk: "SnapshotAsk", KindSnapshotChunk: "SnapshotChunk",
+	KindCondition:   "Condition",
 	KindOpenSession: "OpenSession", KindUpdate: "Update", KindGet: "Get", KindScan: "Scan", KindOneShot: "OneShot",
 	KindSessionOpened: "SessionOpened", KindUpdated: "Updated", KindGot: "Got", KindScanned: "Scanned",
 	KindError: "Error", KindHello: "Hello", KindStatusSubscribe: "StatusSubscribe", KindRole: "Role",

@@ -174,6 +174,7 @@ const (
 	ActionPause   = "pause"   // stop taking messages, keep memory
 	ActionResume  = "resume"
 	ActionHeal    = "heal" // end every fault of the role
+	ActionWipe    = "wipe" // lose the state too, with the permits of the other replicas, and come back after ForMillis
 )
 
 // RoleControl injects or ends a fault of one role.
@@ -188,9 +189,9 @@ type RoleControl struct {
 // Check reports an action or a role that does not exist.
 func (m *RoleControl) Check() error {
 	switch m.Action {
-	case ActionCrash, ActionRestart, ActionPause, ActionResume, ActionHeal:
+	case ActionCrash, ActionRestart, ActionPause, ActionResume, ActionHeal, ActionWipe:
 	default:
-		return fmt.Errorf("unknown action %q, use crash, restart, pause, resume or heal", m.Action)
+		return fmt.Errorf("unknown action %q, use crash, restart, pause, resume, heal or wipe", m.Action)
 	}
 	switch m.Role {
 	case "proposer", "acceptor", "learner", "all":

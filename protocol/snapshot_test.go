@@ -7,15 +7,21 @@ func snapshotVectors() []vector {
 	chunk := SnapshotChunk{
 		Copy: 0x1234, Slot: 1000, ManifestBytes: 200, Bytes: 5000, Offset: 512, Data: []byte("bytes"), Reason: "",
 	}
+	condition := Condition{Run: 9, Sequence: 300, Whole: true, Durable: 4000, Want: 5, Grants: []uint64{0, 7, 0}}
 	return []vector{
+		{"Condition", condition, condition.Append, inBody(DecodeCondition)},
 		{"SnapshotAsk", ask, ask.Append, inBody(DecodeSnapshotAsk)},
 		{"SnapshotChunk", chunk, chunk.Append, inBody(DecodeSnapshotChunk)},
 	}
 }
 
-// FuzzSnapshot decodes what carries a replica's state.
+// FuzzSnapshot decodes what replicas send each other beside the messages of the roles.
 func FuzzSnapshot(f *testing.F) {
 	fuzzBodies(f, snapshotVectors(), func(frame Frame) (func() []byte, error) {
+		if frame.Kind == KindCondition {
+			m, err := DecodeCondition(frame.Body)
+			return func() []byte { return m.Append(nil) }, err
+		}
 		if frame.Kind == KindSnapshotAsk {
 			m, err := DecodeSnapshotAsk(frame.Body)
 			return func() []byte { return m.Append(nil) }, err

@@ -174,13 +174,8 @@ func (p *parser) crossFaults() {
 				c.Faults.MaxLost, n, n-c.Majority())
 		}
 	}
-	random := c.Faults.Random
-	for i, faults := range [...]RoleFaults{random.Acceptor, random.Proposer, random.Learner} {
-		if faults.Wipe > 0 && faults.Wipe <= 1 {
-			role := [...]string{"acceptor", "proposer", "learner"}[i]
-			p.conflict("faults.random."+role+".wipe", "losing state at random is not available in this version, "+
-				"leave it out or write 0")
-		}
+	if wipe := c.Faults.Random.Proposer.Wipe; wipe > 0 && wipe <= 1 {
+		p.conflict("faults.random.proposer.wipe", "a proposer has no state to lose, leave it out or write 0")
 	}
 	if c.Faults.Random.On && !c.Faults.Enabled {
 		p.conflict("faults.random.on", "random failures are on but [faults] enabled is false, set it to true or on to false")

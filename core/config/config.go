@@ -87,7 +87,7 @@ type Random struct {
 type RoleFaults struct {
 	Every time.Duration // mean time between two failures of a role
 	Down  Span          // how long it stays away, drawn evenly
-	Wipe  float64       // share of the failures that also lose the state, 0 to 1; only 0 in this version
+	Wipe  float64       // share of the failures that also lose the state, 0 to 1; a proposer has none
 }
 
 // Load reads the file at path and parses it with the given environment (as from os.Environ) and flags (dotted key to

@@ -41,7 +41,7 @@ func TestMutantsDieInEveryOrder(t *testing.T) {
 		mutant.M3, mutant.M7, mutant.M9, mutant.M12, mutant.M13, mutant.M41,
 	} {
 		x := newExplorer(mutant.Of(id))
-		states := x.explore([2]uint8{2, 1}, 1, 500_000)
+		states := x.explore(scope{3, [2]uint8{2, 1}, 1, 0}, 500_000)
 		if x.broken == nil {
 			t.Errorf("%s survives %d states", id, states)
 			continue

@@ -1,6 +1,8 @@
 package fault
 
 import (
+	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -23,6 +25,9 @@ type RoleSchedule struct {
 	Every   time.Duration // mean of the exponentially distributed time from one failure to the next
 	DownMin time.Duration // the role stays down for a time drawn evenly
 	DownMax time.Duration // from DownMin to DownMax
+	// Wipe is the share of the failures in which the role loses its state, too, if
+	// the other replicas permit it.
+	Wipe float64
 }
 
 // chaos is a running schedule: a goroutine for each role.
@@ -97,8 +102,12 @@ func (c *Controller) fail(part RoleSchedule, random *rand.Rand, stop chan struct
 	for {
 		pause := time.Duration(random.ExpFloat64() * float64(part.Every))
 		down := part.DownMin + time.Duration(random.Int64N(int64(part.DownMax-part.DownMin)+1))
+		wipe := random.Float64() < part.Wipe
 		if !sleep(pause, stop) {
 			return
+		}
+		if wipe && c.wipe(part.Role, min(down, c.options.TTL), stop) {
+			continue
 		}
 		fault := Fault{Role: part.Role, Kind: Crash, Owner: chaosOwner}
 		if _, err := c.Inject(fault, min(down, c.options.TTL)); err != nil {
@@ -110,6 +119,28 @@ func (c *Controller) fail(part RoleSchedule, random *rand.Rand, stop chan struct
 			return
 		}
 	}
+}
+
+// wipe makes a role lose its state and reports whether it did.
+func (c *Controller) wipe(role paxos.Roles, down time.Duration, stop chan struct{}) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := c.options.Wiper.Wipe(ctx, []paxos.Roles{role}, chaosOwner, down)
+	if errors.Is(err, ErrPermit) {
+		c.options.Logger.Info("chaos crashes a role with its state", "role", role, "reason", err)
+		return false
+	}
+	if err != nil {
+		c.options.Logger.Error("a wipe failed", "role", role, "error", err)
+	}
+	return true
 }
 
 // sleep waits, and reports false when stopped meanwhile.

@@ -10,4 +10,8 @@
 // A [Controller] breaks roles itself, through its [Host]. Links are broken by who
 // sends and receives: it asks the controller's [Table] about every batch, and the
 // [Damage] of a broken link about every message.
+//
+// A [Wiper] makes a role lose its state, too. That is only done with a permit of
+// the other replicas ([Permits]), so that no schedule destroys a majority's memory;
+// without one a random wipe is a crash. The replica then recovers by itself.
 package fault

@@ -82,6 +82,8 @@ type Options struct {
 	Links  *Table
 	Host   Host
 	Logger *slog.Logger
+	// Wiper makes roles lose their state, for schedules that ask for it.
+	Wiper *Wiper
 }
 
 // Controller owns all faults of a replica. Any goroutine may use it, but not a

@@ -113,6 +113,11 @@ func (l *Links) AskSnapshot(to paxos.ReplicaID, ask protocol.SnapshotAsk) {
 	l.queue(to, classFetch, ask.Append(nil), 1)
 }
 
+// Tell sends a condition to all replicas that are connected.
+func (l *Links) Tell(c protocol.Condition) {
+	l.queue(paxos.Everyone, classControl, c.Append(nil), 1)
+}
+
 // takeSnapshot handles a frame that carries a copy of a replica's state, or asks for
 // one, when the link lets it through. An answer for which there is no room is left
 // out: the other replica asks again.
@@ -146,6 +151,26 @@ func (l *Links) takeSnapshot(k *link, f protocol.Frame) error {
 			}
 		}
 	}
+	if damage == nil || !l.hinder(k, &message{bytes: size, late: late}, damage) {
+		late()
+	}
+	return nil
+}
+
+// takeCondition handles the word of another replica about how whole it is.
+func (l *Links) takeCondition(k *link, f protocol.Frame) error {
+	size := protocol.HeaderBytes + len(f.Body)
+	k.received.Add(uint64(size))
+	c, err := protocol.DecodeCondition(f.Body)
+	if err != nil {
+		return fmt.Errorf("frame of %s: %w", k.peer, err)
+	}
+	late := func() {
+		if l.options.Condition != nil {
+			l.options.Condition(k.peer, c)
+		}
+	}
+	damage := l.options.Faults.Damage(k.peer, fault.In)
 	if damage == nil || !l.hinder(k, &message{bytes: size, late: late}, damage) {
 		late()
 	}

@@ -284,6 +284,8 @@ func (l *Links) take(
 		return batch, nil
 	case f.Kind == protocol.KindSnapshotAsk || f.Kind == protocol.KindSnapshotChunk:
 		return batch, l.takeSnapshot(k, f)
+	case f.Kind == protocol.KindCondition:
+		return batch, l.takeCondition(k, f)
 	case !f.Kind.Peer() && f.Kind.Optional():
 		return batch, nil
 	}

@@ -59,8 +59,10 @@ type Options struct {
 	// answer of another replica. Both must not wait. nil: asks are dropped.
 	Answer   func(from paxos.ReplicaID, ask protocol.SnapshotAsk) protocol.SnapshotChunk
 	AnswerTo func(from paxos.ReplicaID, answer protocol.SnapshotChunk)
-	Logger   *slog.Logger
-	Counters *monitor.Counters
+	// Condition takes what another replica says about how whole it is; nil drops it.
+	Condition func(from paxos.ReplicaID, c protocol.Condition)
+	Logger    *slog.Logger
+	Counters  *monitor.Counters
 	// Faults says which links are broken on purpose; nil for none.
 	Faults *fault.Table
 }
