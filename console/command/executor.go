@@ -158,7 +158,7 @@ func (e *Executor) table() map[string]runner {
 		"get": e.get, "put": e.put, "del": e.del, "scan": e.scan, "retry": e.retry,
 		"status": e.status, "replicas": e.replicas, "leader": e.leader, "metrics": e.metrics, "stat": e.stat,
 		"latency": e.latency, "slots": e.slots, "slot": e.slot, "ballots": e.ballots, "logs": e.logs, "digest": e.digest,
-		"crash": e.roleOrder, "restart": e.roleOrder, "pause": e.roleOrder, "resume": e.roleOrder,
+		"wipe": e.wipe, "crash": e.roleOrder, "restart": e.roleOrder, "pause": e.roleOrder, "resume": e.roleOrder,
 		"kill": e.process, "start": e.process, "chaos": e.chaos, "heal": e.heal, "faults": e.faults,
 		"cut": e.links, "delay": e.links, "drop": e.links, "isolate": e.isolate, "partition": e.partition, "undo": e.undo,
 		"scenario": e.scenarioList,

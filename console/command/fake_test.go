@@ -162,8 +162,14 @@ func (c *fakeCluster) Role(_ context.Context, order RoleOrder) ([]uint64, error)
 	text := fmt.Sprintf("%s %s %s %v", order.Action, order.Replica, order.Role, order.For)
 	c.orders = append(c.orders, text)
 	state := map[RoleAction]string{
-		CrashRole: "down", RestartRole: "normal", PauseRole: "paused", ResumeRole: "normal",
+		CrashRole: "down", RestartRole: "normal", PauseRole: "paused", ResumeRole: "normal", WipeRole: "recovering",
 	}[order.Action]
+	for name, without := range c.roles {
+		if order.Action == WipeRole && without == "recovering" {
+			why := fmt.Errorf("no permit to lose the state of this replica: %s is without its state", name[:2])
+			return nil, &FailureError{Failure: Conflict, Err: why}
+		}
+	}
 	for _, role := range roleNames {
 		if order.Role == "" || order.Role == role {
 			c.roles[order.Replica+"."+role] = state

@@ -33,6 +33,7 @@ const (
 	PauseRole   RoleAction = protocol.ActionPause
 	ResumeRole  RoleAction = protocol.ActionResume
 	HealRole    RoleAction = protocol.ActionHeal
+	WipeRole    RoleAction = protocol.ActionWipe
 )
 
 // RoleOrder asks a replica to do something to its roles.
@@ -40,7 +41,9 @@ type RoleOrder struct {
 	Replica string
 	Role    string // "" for all three
 	Action  RoleAction
-	For     time.Duration // of a crash or pause: comes back by itself after this; 0: the configured time to live
+	// For is, of a crash or pause, after what it comes back by itself; 0: the configured time to live. Of a wipe it is how
+	// long the role stays down.
+	For time.Duration
 }
 
 // LinkOrder asks a replica to break its links to others.

@@ -75,6 +75,43 @@ func (e *Executor) roleOrder(ctx context.Context, f *frame, c *call) bool {
 	return true
 }
 
+// wipePermitMax is how long a replica may wait for the permit of the others.
+const wipePermitMax = 5 * time.Second
+
+// wipe makes a replica lose state. That is never mild: nothing brings it back.
+func (e *Executor) wipe(ctx context.Context, f *frame, c *call) bool {
+	target, err := e.grammar.roles(c.arg(0))
+	if err != nil {
+		panic("command: unchecked roles: " + err.Error())
+	}
+	order := RoleOrder{Replica: target.Replica, Role: target.Role, Action: WipeRole, For: duration(c.option("for", ""))}
+	err = e.writable()
+	if err == nil && order.Replica == targetLeader {
+		order.Replica, err = e.leading(ctx)
+	}
+	if err == nil {
+		means := "means that state is lost, which no undo brings back" // one server: more is not known
+		if len(e.grammar.replicas) > 0 {
+			means = "means that " + quorum.Loss(e.quorumNow(ctx), order.Replica, order.Role).Sentence
+		}
+		err = e.severe(ctx, f, Danger{Command: shown(c), Effect: means, Type: e.settings.ClusterName})
+	}
+	if err != nil {
+		e.refuse(f, c, err)
+		return true
+	}
+	do := func(ctx context.Context) error {
+		_, err := e.ports.Operator.Role(ctx, order)
+		return err
+	}
+	patient := *f // the answer comes when the role has been started again
+	patient.timeout = f.timeout + order.For + wipePermitMax
+	result := e.order(ctx, &patient, c, step{order.Replica, do})
+	f.failed = patient.failed
+	e.record(c, result)
+	return true
+}
+
 func refs(replica string, ids []uint64) []faultRef {
 	var i injection
 	i.add(replica, ids)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"synod/console/quorum"
 )
 
 // Parameters of fault commands.
@@ -48,7 +50,38 @@ func roleVerbs() []Verb {
 	resume := roles("resume", "paused roles go on",
 		targetsEnd+"They work off what has waited, as far as it has not been dropped.")
 	restart.check, resume.check = checkBack, checkBack
-	return []Verb{crash, restart, pause, resume}
+	return []Verb{crash, restart, pause, resume, wipeVerb()}
+}
+
+func wipeVerb() Verb {
+	return Verb{
+		Name: "wipe", Group: Faults, Help: "a replica loses what it has on disk, and recovers from the others",
+		Arguments: []Parameter{{Name: "T", Kind: KindRoles}},
+		Options:   []Parameter{{Name: "for", Kind: KindDuration, Help: "stays down so long before it comes back"}},
+		Long: "T is r3.acceptor (its log), r3.learner (its applied state), or r3 (both); leader works, too. What is gone is\n" +
+			"gone: neither heal nor undo brings it back. The role starts by itself, and the acceptor votes again when it has\n" +
+			"recovered from the others; `status` and the screens show how far it is.\n\n" +
+			"The others give a permit first, so that never more replicas are without their state than max_lost in\n" +
+			"[faults] allows. It is given back when the replica is whole again; until then another wipe is refused with\n" +
+			"the reason, and nothing is lost by that. Always asks for the cluster's name: --confirm=NAME in scripts.",
+		Examples: []string{"wipe r3.acceptor", "wipe r3", "wipe leader.learner for=2s"},
+		check:    checkWipe,
+	}
+}
+
+// checkWipe refuses what has no state, and more than one replica: there is a permit for each.
+func checkWipe(c *call) error {
+	if len(c.args) == 0 || !c.args[0].known {
+		return nil
+	}
+	replica, role, _ := strings.Cut(c.args[0].text, ".")
+	switch {
+	case role == quorum.Proposer:
+		return errors.New("a proposer has nothing on disk: crash it")
+	case replica == quorum.Everyone:
+		return errors.New("a wipe takes one replica, such as r3 or r3.acceptor")
+	}
+	return nil
 }
 
 // checkBack refuses the leader as the target of what brings roles back: who leads is not down.

@@ -166,6 +166,8 @@ func roleCell(c *state.Console, o *state.Observation, t *theme.Theme, role strin
 		return g.Unknown, t.Old
 	case status.State == "paused":
 		return g.Paused + " paused", t.Warning
+	case status.State == "recovering":
+		return g.Recovering + " recovers", t.Warning
 	case !works.Works() && status.State != "down":
 		return g.Recovering + " " + command.Visible(status.State), t.Bad
 	case !works.Works():

@@ -115,6 +115,34 @@ func TestAReplicaWithoutRolesIsNoFollower(t *testing.T) {
 	}
 }
 
+// TestARecoveringAcceptorSaysHowFarItIs: it works by itself, so it is no alarm, but it does not vote.
+func TestARecoveringAcceptorSaysHowFarItIs(t *testing.T) {
+	now := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC)
+	const lost, progress = "the log is missing; recovering as ", "incarnation 3: 2 of 3 others have told"
+	o := state.Observation{ID: "r3", Known: true, Connected: true, At: now}
+	o.Status.Roles = []protocol.RoleStatus{
+		{Role: "proposer", State: "following"},
+		{Role: "acceptor", State: "recovering", Cause: lost + progress + " their state"},
+		{Role: "learner", State: "learning"},
+	}
+	c := state.Console{}.Observe(state.Snapshot{At: now, Replicas: []state.Observation{o}})
+	look := theme.New(true)
+	for _, width := range []int{80, 120} {
+		text := ansi.Strip(Replicas(&c, look, Size{width, 10}, ReplicasView{}))
+		for _, want := range []string{look.Glyphs.Recovering + " recovering", "A" + look.Glyphs.Recovering} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%d wide: no %q in\n%s", width, want, text)
+			}
+		}
+		if width == 120 && !strings.Contains(text, progress) {
+			t.Errorf("no progress in\n%s", text)
+		}
+	}
+	if cell, _ := roleCell(&c, &c.Replicas[0], look, "acceptor"); cell != look.Glyphs.Recovering+" recovers" {
+		t.Errorf("the board of faults says %q", cell)
+	}
+}
+
 func TestAKilledReplicaSaysHowItComesBack(t *testing.T) {
 	now := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC)
 	o := state.Observation{ID: "r3", Process: "killed", Err: "connection refused", At: now, Known: true}

@@ -296,6 +296,8 @@ func (v *view) state() string {
 		return styled(t.Warning, g.Paused+" paused")
 	case acceptor.State == "refusing":
 		return styled(t.Bad, g.Recovering+" refusing")
+	case acceptor.State == "recovering":
+		return styled(t.Warning, g.Recovering+" recovering")
 	case proposer.State == "leading":
 		return styled(t.Leader, g.Leader+" leader")
 	case v.console.Behind(v.Observation) > behindMax:
@@ -345,6 +347,8 @@ func (v *view) lamp(name string) (glyph string, style lipgloss.Style) {
 		return g.Paused, t.Warning
 	case role.State == "refusing":
 		return g.Recovering, t.Bad
+	case role.State == "recovering":
+		return g.Recovering, t.Warning
 	}
 	return g.Down, t.Bad
 }
@@ -364,7 +368,9 @@ func (v *view) note() string {
 			continue
 		}
 		text := role.Role + " " + role.State
-		if role.Cause != "" {
+		if role.State == "recovering" {
+			text = progress(role.Cause)
+		} else if role.Cause != "" {
 			text += ": " + role.Cause
 		}
 		words = append(words, styled(v.theme.Warning, command.Visible(text)))
@@ -373,6 +379,16 @@ func (v *view) note() string {
 		words = append(words, styled(v.theme.Warning, "chaos"))
 	}
 	return v.old(strings.Join(words, ", "))
+}
+
+// progress is how far a recovery is: the end of its cause, which begins with why the state was lost. The state is said
+// beside it.
+func progress(cause string) string {
+	text := cause[strings.LastIndex(cause, "; ")+1:]
+	for _, said := range []string{" ", "recovering as ", "recovering: "} {
+		text = strings.TrimPrefix(text, said)
+	}
+	return text
 }
 
 // details is the second row: address, round trips, disk, queues, age of the process.

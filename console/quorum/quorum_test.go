@@ -133,6 +133,19 @@ func TestGradesAndSentences(t *testing.T) {
 	}
 }
 
+func TestLossIsAlwaysSevere(t *testing.T) {
+	for _, row := range []struct{ role, sentence string }{
+		{Learner, "r4 loses the state of its learner, which no undo brings back; until it has recovered 5 of 5 acceptors would" +
+			" answer, 3 must: writes go on, 2 more replicas may fail; r4 would answer nothing"},
+		{AllRoles, "r4 loses all its state, which no undo brings back; until it has recovered 4 of 5 acceptors would answer," +
+			" 3 must: writes go on, one more replica may fail; r4 would answer nothing"},
+	} {
+		if e := Loss(New(five(), "r1"), "r4", row.role); e.Grade != Severe || e.Sentence != row.sentence {
+			t.Errorf("grade %d %q\nwant  %d %q", e.Grade, e.Sentence, Severe, row.sentence)
+		}
+	}
+}
+
 // random draws a cluster with holes.
 func random(r *rand.Rand) Cluster {
 	n := 1 + r.IntN(5)

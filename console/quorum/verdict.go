@@ -277,6 +277,19 @@ func Compare(before, after Cluster, reversible bool) Effect {
 	return e
 }
 
+// Loss tells what it would mean that a role of a replica loses its state, with AllRoles that all do, until it has
+// recovered. That is always severe: nothing brings the state back.
+func Loss(before Cluster, replica, role string) Effect {
+	after, what := before.Stop(replica, role), "the state of its "+role
+	if role == AllRoles {
+		after, what = before.Stop(replica, Acceptor).Stop(replica, Learner), "all its state"
+	}
+	e := Compare(before, after, false)
+	e.Grade = Severe
+	e.Sentence = fmt.Sprintf("%s loses %s, which no undo brings back; until it has recovered %s", replica, what, e.Sentence)
+	return e
+}
+
 // equal compares the roles and links.
 func (c Cluster) equal(other Cluster) bool {
 	if len(c.replicas) != len(other.replicas) {

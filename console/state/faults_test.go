@@ -169,6 +169,8 @@ func TestForesee(t *testing.T) {
 		{"crash r2", true, 2, false, quorum.Severe},
 		{"crash leader.learner", true, 3, true, quorum.Moderate},
 		{"pause r2.proposer", true, 3, true, quorum.Mild},
+		{"wipe r4.acceptor", true, 3, true, quorum.Severe},
+		{"wipe r2", true, 2, false, quorum.Severe},
 		{"resume r4.acceptor", true, 4, true, quorum.Mild},
 		{"start r5", true, 4, true, quorum.Mild},
 		{"isolate r3", true, 2, false, quorum.Severe},

@@ -48,6 +48,8 @@ func (c *Console) Foresee(line string) (quorum.Effect, bool) {
 		after, reversible = now.Stop(replica, role), false
 	case "pause":
 		after = now.Stop(replica, role)
+	case "wipe":
+		return quorum.Loss(now, replica, role), true
 	case "restart", "resume":
 		after = now.Start(replica, role)
 	case "start":
