@@ -65,7 +65,7 @@ const heardVote = "heard the vote of "
 func stepText(trace *protocol.SlotTrace, step *protocol.Step) string {
 	text := stepWords(trace, step)
 	if step.Times > 1 && step.What != protocol.StepAccepted {
-		text += fmt.Sprintf(" for the %dth time", step.Times)
+		text += fmt.Sprintf(" (%d times by now)", step.Times)
 	}
 	return text
 }
