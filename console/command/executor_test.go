@@ -58,7 +58,7 @@ func blot(text string) string {
 
 // TestRuns runs the files of testdata/run:
 //
-//	run [output=json|csv|only] [diverged=r3] [behind=r4] [yes] [stop] [readonly] [confirm=NAME] [down=r5] [silent=r1] [poor=r1] [odd=r4] [broken]
+//	run [output=json|csv|only] [diverged=r3] [stubborn=r2] [behind=r4] [yes] [stop] [readonly] [confirm=NAME] [down=r5] [silent=r1] [poor=r1] [odd=r4] [broken]
 func TestRuns(t *testing.T) {
 	datadriven.Walk(t, "testdata/run", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -99,6 +99,8 @@ func TestRuns(t *testing.T) {
 					fake.digests[value] = protocol.Digest{
 						Applied: 60, Hash: "00000000000000cc", Marks: []protocol.DigestMark{{Slot: 32, Hash: "0000000000000011"}},
 					}
+				case "stubborn":
+					fake.stubborn[value] = true
 				case "broken":
 					fake.broken = true
 				default:
