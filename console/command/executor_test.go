@@ -445,3 +445,26 @@ func TestMain(m *testing.M) {
 	time.Local = time.UTC
 	os.Exit(m.Run())
 }
+
+// TestFaultsAreInTheClientsLog: with their ids and how long they took.
+func TestFaultsAreInTheClientsLog(t *testing.T) {
+	grammar := NewGrammar(fiveReplicas)
+	statements, err := NewParser(grammar, nil).Script("t", []byte("cut r1 r3\npause leader\nundo\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	fake := newFake()
+	e := NewExecutor(grammar, Ports{
+		Cluster: fake, Operator: fake, Output: NewText(io.Discard, io.Discard), Log: NewLog(&log),
+	}, Settings{Yes: true})
+	e.Run(context.Background(), statements)
+	for _, want := range []string{
+		`level=INFO msg=command command="cut r1 r3" to=r1 line=1 took=`, `status=ok faults=r1#1`,
+		`command="pause leader" to=r2`, `command="undo pause leader"`,
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in\n%s", want, log.String())
+		}
+	}
+}
