@@ -33,6 +33,7 @@ type fakeCluster struct {
 	odd      map[string]string                 // replica: value that it gives instead of the right one
 	faults   map[string][]protocol.FaultStatus // replica
 	last     uint64                            // id of a fault
+	younger  map[string]int64                  // replica: milliseconds by which its process is
 	broken   bool                              // r2 says that it has diverged
 	stubborn map[string]bool                   // replica: takes no faults of links
 	ballots  protocol.Ballots
@@ -44,7 +45,7 @@ func newFake() *fakeCluster {
 	return &fakeCluster{
 		rows: map[string]Pair{}, pending: map[string]Request{}, down: map[string]bool{}, silent: map[string]bool{},
 		poor: map[string]bool{}, roles: map[string]string{}, chaos: map[string]bool{}, odd: map[string]string{},
-		faults:   map[string][]protocol.FaultStatus{},
+		faults: map[string][]protocol.FaultStatus{}, younger: map[string]int64{},
 		stubborn: map[string]bool{}, digests: map[string]protocol.Digest{}, lines: fakeLines(),
 		ballots: protocol.Ballots{Events: []protocol.BallotEvent{
 			{
@@ -144,7 +145,7 @@ func (c *fakeCluster) Status(_ context.Context, replica string) (Status, error) 
 	}
 	status := Status{Diverged: c.broken && replica == "r2", Status: protocol.Status{
 		Replica: replica, Leader: "r2", Ballot: "12.r2", Chosen: c.slot, Applied: c.slot, Chaos: c.chaos[replica],
-		Faults: slices.Clone(c.faults[replica]), UptimeMS: 90_000, Version: "v0",
+		Faults: slices.Clone(c.faults[replica]), UptimeMS: 90_000 - c.younger[replica], Version: "v0",
 		LogSequence: 3,
 	}}
 	for _, role := range roleNames {
