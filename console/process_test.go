@@ -226,11 +226,11 @@ func TestUnwritableLogIsNotedOnceAndNothingMore(t *testing.T) {
 // function talk may type.
 func silentTerminal(t *testing.T, x invocation, talk func(tty *os.File, seen func() string)) (output string, code int) {
 	t.Helper()
+	if x.program == "" {
+		x.program = binary(t, "synod") // is built before the clock runs
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if x.program == "" {
-		x.program = binary(t, "synod")
-	}
 	c := exec.CommandContext(ctx, x.program, x.args...)
 	c.Dir = x.dir
 	for _, entry := range os.Environ() { // CI=1 would keep the library from asking, and prove nothing

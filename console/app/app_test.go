@@ -208,13 +208,15 @@ func TestControlDQuitsOnAnEmptyLine(t *testing.T) {
 func TestAQuestionIsAnsweredInItsBox(t *testing.T) {
 	for _, row := range []struct{ word, keys, answer string }{
 		{"", "y", "yes"},
-		{"", "<enter>", "no"},
+		{"", "<enter>", ""},
 		{"", "<tab><enter>", "yes"},
-		{"", "<esc>", "no"},
-		{"demo", "y<enter>", "no"},
+		{"", "<esc>", ""},
+		{"demo", "y<enter>", ""},
 		{"demo", "demo<enter>", "demo"},
 		{"demo", "dex<backspace>mo<enter>", "demo"},
-		{"demo", "demo<esc>", "no"},
+		{"demo", "demo<esc>", ""},
+		{"no", "<esc>", ""},
+		{"", "y<enter>", "yes"},
 	} {
 		f := scene()
 		f.session.Question = &state.Question{Text: "crash r3 stops working roles", Type: row.word}
@@ -231,6 +233,48 @@ func TestAQuestionIsAnsweredInItsBox(t *testing.T) {
 		keys(m, row.keys)
 		if len(f.answers) != 1 || f.answers[0] != row.answer || len(f.submitted) != 0 {
 			t.Errorf("%+v: answers %q, commands %q", row, f.answers, f.submitted)
+		}
+	}
+}
+
+func TestTypingOnDoesNotAnswerAQuestion(t *testing.T) {
+	f := scene()
+	m := screen(t, f, 80, 24)
+	f.session.Question = &state.Question{Text: "crash r3 stops working roles"}
+	for range 5 {
+		see(m, f)
+		keys(m, "y")
+	}
+	if len(f.answers) > 0 {
+		t.Errorf("letters that were typed without a pause have answered: %q", f.answers)
+	}
+	see(m, f)
+	see(m, f)
+	f.session.Question = &state.Question{Text: "crash r4 stops working roles"}
+	see(m, f)
+	keys(m, "y")
+	if len(f.answers) > 0 {
+		t.Errorf("a key has answered a question that nobody could read: %q", f.answers)
+	}
+}
+
+func TestEnterAfterTheLetterOfADialogueIsNotForThePage(t *testing.T) {
+	for _, letter := range []string{"y", "n"} {
+		f := scene()
+		m := screen(t, f, 80, 24)
+		keys(m, "6") // where Enter starts a load
+		f.session.Question = &state.Question{Text: "crash r3 stops working roles"}
+		for range 3 {
+			see(m, f)
+		}
+		f.session.Question = nil
+		keys(m, letter+"<enter>")
+		if len(f.submitted) > 0 {
+			t.Errorf("Enter after %s did %q", letter, f.submitted)
+		}
+		keys(m, "<enter>")
+		if len(f.submitted) != 1 {
+			t.Errorf("a second Enter must be taken: %q", f.submitted)
 		}
 	}
 }

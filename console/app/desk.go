@@ -155,7 +155,10 @@ func (d *Desk) Ask(ctx context.Context, danger command.Danger) bool {
 	d.mutex.Unlock()
 	select {
 	case text := <-answer:
-		return text == danger.Type || danger.Type == "" && (text == "y" || text == "yes")
+		if danger.Type != "" {
+			return text == danger.Type
+		}
+		return text == "y" || text == "yes"
 	case <-ctx.Done():
 		d.mutex.Lock()
 		defer d.mutex.Unlock()

@@ -18,6 +18,10 @@ type dialogue struct {
 // typing when it came up must not have answered.
 const snapshotsToRead = 2
 
+// snapshotsDeaf is how many snapshots an Enter is ignored after a letter has closed a dialogue: who types `y` and Enter
+// means one decision, and the page below must not take the second key for another.
+const snapshotsDeaf = 10
+
 // question asks.
 func (m *Model) question(d dialogue) { m.ask, m.yes = &d, false }
 
@@ -34,6 +38,7 @@ func (m *Model) pressDialogue(key tea.KeyMsg) tea.Cmd {
 	case name == "esc", name == "ctrl+c":
 		return m.decide(false)
 	case m.ask == nil && m.seen < snapshotsToRead:
+		m.seen = 0 // somebody still types what was meant for the prompt
 		return nil
 	case severe:
 		return m.typeConfirmation(key)
@@ -42,8 +47,10 @@ func (m *Model) pressDialogue(key tea.KeyMsg) tea.Cmd {
 	case "left", "right", "tab", "shift+tab", "h", "l":
 		m.yes = !m.yes
 	case "y", "Y":
+		m.deaf = snapshotsDeaf
 		return m.decide(true)
 	case "n", "N", "q":
+		m.deaf = snapshotsDeaf
 		return m.decide(false)
 	case "enter":
 		return m.decide(m.yes)
@@ -60,7 +67,7 @@ func (m *Model) typeConfirmation(key tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-// decide ends the dialogue.
+// decide ends the dialogue. A no is no word at all: a cluster may have any name.
 func (m *Model) decide(yes bool) tea.Cmd {
 	if own := m.ask; own != nil {
 		if m.ask = nil; yes {
@@ -68,7 +75,7 @@ func (m *Model) decide(yes bool) tea.Cmd {
 		}
 		return nil
 	}
-	text := "no"
+	text := ""
 	switch word := m.console.Session.Question.Type; {
 	case yes && word != "":
 		text = word

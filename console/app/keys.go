@@ -62,7 +62,11 @@ func (m *Model) press(key tea.KeyMsg) tea.Cmd {
 	name := m.options.Keys.name(key.String())
 	leaving := m.leaving && name == "ctrl+c"
 	m.notice, m.leaving = "", leaving
+	deaf := m.deaf > 0 && name == "enter"
+	m.deaf = 0
 	switch {
+	case deaf:
+		return nil
 	case m.asking():
 		return m.pressDialogue(key)
 	case m.help.open:

@@ -83,6 +83,7 @@ type Model struct {
 	ask     *dialogue  // a question of our own
 	seen    int        // snapshots since the question of the source is on the screen
 	yes     bool       // the choice in a dialogue
+	deaf    int        // snapshots for which an Enter still belongs to the dialogue that a letter has closed
 	confirm state.Line // the word typed in a dialogue
 	help    help
 	save    bool // the kind of an export is being chosen
@@ -156,12 +157,13 @@ func (m *Model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 func (m *Model) observe(s snapshot) tea.Cmd {
-	asked := m.console.Session.Question != nil
+	before := m.console.Session.Question
 	m.console = m.console.Observe(state.Snapshot(s))
+	m.deaf = max(m.deaf-1, 0)
 	switch {
 	case m.console.Session.Question == nil:
 		m.seen = 0
-	case asked:
+	case m.console.Session.Question == before:
 		m.seen++
 	default:
 		m.seen, m.yes, m.confirm, m.help.open = 0, false, state.Line{}, false

@@ -80,8 +80,8 @@ func (m *Model) pressExport(name string) tea.Cmd {
 
 // write saves the page in a format.
 func (m *Model) write(format string) tea.Cmd {
-	_, short := m.page().title()
-	name := fmt.Sprintf("synod-%s-%s.", strings.ToLower(short), m.known().Now.Format("20060102-150405"))
+	long, _ := m.page().title()
+	name := fmt.Sprintf("synod-%s-%s.", strings.ToLower(long), m.known().Now.Format("20060102-150405"))
 	var content []byte
 	if p, ok := m.page().(exported); ok && format != "text" {
 		content, name = p.export(m.known(), format), name+format

@@ -18,6 +18,7 @@ type faultsPage struct {
 	view panel.FaultsView
 	size panel.Size
 	act  string // the command that was proposed last for the chosen cell; "" if there is none
+	then int    // faults that lasted when it was proposed
 }
 
 func newFaultsPage() *faultsPage {
@@ -103,7 +104,7 @@ func (p *faultsPage) propose(m *Model, line string) tea.Cmd {
 	if why := lockedBy(m.known()); why != "" {
 		return m.say("locked: " + why)
 	}
-	p.act = line
+	p.act, p.then = line, len(m.known().Injected())
 	return m.propose(line)
 }
 
@@ -274,7 +275,11 @@ func (p *faultsPage) move(m *Model, down, right int) {
 func (p *faultsPage) observe(c *state.Console) {
 	last := max(len(c.Replicas)-1, 0)
 	p.view.Row, p.view.From, p.view.To = min(p.view.Row, last), min(p.view.From, last), min(p.view.To, last)
-	p.view.Fault = min(p.view.Fault, max(len(c.Injected())-1, 0))
+	faults := len(c.Injected())
+	p.view.Fault = min(p.view.Fault, max(faults-1, 0))
+	if faults != p.then {
+		p.act = "" // it was done, or is about another cluster than this
+	}
 }
 
 // foreseen is the command about which "before you act" tells: the one proposed, or what the chosen cell suggests.

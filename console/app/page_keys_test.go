@@ -268,10 +268,28 @@ func TestValueScrolls(t *testing.T) {
 	}
 }
 
+// TestOldKeysSayWhy: what was known before a failure stays, and says that it is old and what can be done.
+func TestOldKeysSayWhy(t *testing.T) {
+	f, s := scene(), sceneStore()
+	for _, size := range []panel.Size{{Width: 120, Height: 36}, {Width: 80, Height: 24}} {
+		m := keysScreen(t, f, s, size, "")
+		f.keys = s.answer(m.page().want().Keys)
+		f.keys.Page.Err, f.keys.Page.Kind = "2 of 5 acceptors answered", "no_quorum"
+		f.keys.Value.Err, f.keys.Value.Kind = "2 of 5 acceptors answered", "no_quorum"
+		see(m, f)
+		if n := strings.Count(m.View(), "old, no_quorum: R reads"); n != 2 || !strings.Contains(m.View(), "cart/77") {
+			t.Errorf("told %d times on\n%s", n, m.View())
+		}
+	}
+}
+
 func TestDivergenceIsShown(t *testing.T) {
 	s := sceneStore()
 	s.copies[1].CRC = 1
 	m := keysScreen(t, scene(), s, panel.Size{Width: 120, Height: 36}, "C")
+	if header, _, _ := strings.Cut(m.View(), "\n"); !strings.Contains(header, "✕ DIVERGENCE r2") {
+		t.Errorf("the header says nothing: %s", header)
+	}
 	if view := m.View(); !strings.Contains(view, "✕ DIVERGENCE") || !strings.Contains(view, "DIVERGENCE: r2 has") {
 		t.Errorf("no divergence on\n%s", view)
 	}

@@ -279,7 +279,22 @@ func (p *ledgerPage) next(c *state.Console, back bool) {
 
 func (p *ledgerPage) draw(c *state.Console, t *theme.Theme, size panel.Size) string {
 	p.size = size
+	p.keepInSight(c)
 	return panel.Ledger(c, t, size, p.seen())
+}
+
+// keepInSight moves a window that does not follow so that the chosen slot is in it, whatever room there is for it now.
+func (p *ledgerPage) keepInSight(c *state.Console) {
+	v := &p.view
+	if v.Follow || v.Filter != "" || v.Slot == 0 {
+		return
+	}
+	rows := uint64(p.rows(len(c.Replicas)))
+	newest := max(c.Ledger.Newest(), 1)
+	v.To = min(max(min(v.To, newest), v.Slot), newest)
+	if v.To >= v.Slot+rows {
+		v.To = v.Slot + rows - 1
+	}
 }
 
 func (p *ledgerPage) seen() panel.LedgerView {

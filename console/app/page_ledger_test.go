@@ -131,6 +131,7 @@ func recordedStuck(t *testing.T) *fake {
 		for j := range r.Ballots {
 			r.Ballots[j].At = r.Ballots[j].At.Add(shift)
 		}
+		r.One = nil // it is in the window
 		for j := range r.Window {
 			for k := range r.Window[j].Steps {
 				r.Window[j].Steps[k].At = r.Window[j].Steps[k].At.Add(shift)

@@ -208,8 +208,10 @@ func (p *logsPage) nextSource(c *state.Console) string {
 		at = -1
 	case sole:
 		at++
-	default:
+	case f.All(len(sources)):
 		at = 0
+	default: // some were hidden
+		at = -1
 	}
 	if len(sources) == 0 {
 		return "there are no sources yet"

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,8 +143,9 @@ func (m *Model) shortKeys() []panel.HelpLine {
 	if m.focus == onPrompt {
 		bindings = promptBindings()
 	}
+	_, narrows := m.page().(filtered)
 	for _, b := range bindings {
-		if b.keys == "" {
+		if b.keys == "" || !narrows && (slices.Contains(b.on, "/") || slices.Contains(b.on, "n")) {
 			continue
 		}
 		text, _, _ := strings.Cut(b.help, ",")

@@ -4,8 +4,10 @@
 //	text ──Parser──> []Statement ──Executor──> Cluster, Operator, Processes   (ports; see ports.go)
 //	                                   └─────> Writer                  (results, reports, notes, summary)
 //
-// One table (verbs.go) says what each verb takes. Parsing, "did you mean", help and completion follow from it; a new
-// verb is a row there and a method in the executor's table of runners, and a test fails if one of them is missing.
+// One table (verbs*.go) says what each verb takes. Parsing, "did you mean", help, completion (Complete, Ghost) and the
+// hint while typing (Syntax) follow from it; a new verb is a row there and a method in the executor's table of runners,
+// and a test fails if one of them is missing. What a command would do to the cluster is computed by package quorum.
+// Writers are Text, Values (one command), JSON and CSV. The shipped scenarios are files of this language.
 //
 // The language, one command per line:
 //
@@ -19,7 +21,7 @@
 //	target   = "@" ( "auto" | "random" | "leader" | "all" | REPLICA ) ;
 //	word     = bare | "'" { any but "'" } "'" | '"' { char | escape } '"' | "x'" { HEX HEX } "'" ;
 //	escape   = "\" ( "n" | "r" | "t" | "\" | '"' | "0" | "x" HEX HEX | "u{" HEX… "}" ) ;
-//	subst    = "${" ( "i" | NAME | "env:" NAME ) "}" ;   not inside '…'
+//	subst    = "${" ( "i" | "leader" | "follower" | NAME | "env:" NAME ) "}" ;   not inside '…'
 //
 // A file is parsed whole, with all files that it sources, before anything is sent. A request that gets no answer is
 // noted, in the output and in the client's log, and the rest is still sent.

@@ -58,7 +58,7 @@ func blot(text string) string {
 
 // TestRuns runs the files of testdata/run:
 //
-//	run [output=json|csv|only] [diverged=r3] [behind=r4] [yes] [stop] [readonly] [confirm=NAME] [down=r5] [silent=r1] [poor=r1] [odd=r4] [broken]
+//	run [output=json|csv|only] [diverged=r3] [stubborn=r2] [behind=r4] [yes] [stop] [readonly] [confirm=NAME] [down=r5] [silent=r1] [poor=r1] [odd=r4] [broken]
 func TestRuns(t *testing.T) {
 	datadriven.Walk(t, "testdata/run", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -99,6 +99,8 @@ func TestRuns(t *testing.T) {
 					fake.digests[value] = protocol.Digest{
 						Applied: 60, Hash: "00000000000000cc", Marks: []protocol.DigestMark{{Slot: 32, Hash: "0000000000000011"}},
 					}
+				case "stubborn":
+					fake.stubborn[value] = true
 				case "broken":
 					fake.broken = true
 				default:
@@ -442,4 +444,27 @@ func TestFailureOf(t *testing.T) {
 func TestMain(m *testing.M) {
 	time.Local = time.UTC
 	os.Exit(m.Run())
+}
+
+// TestFaultsAreInTheClientsLog: with their ids and how long they took.
+func TestFaultsAreInTheClientsLog(t *testing.T) {
+	grammar := NewGrammar(fiveReplicas)
+	statements, err := NewParser(grammar, nil).Script("t", []byte("cut r1 r3\npause leader\nundo\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	fake := newFake()
+	e := NewExecutor(grammar, Ports{
+		Cluster: fake, Operator: fake, Output: NewText(io.Discard, io.Discard), Log: NewLog(&log),
+	}, Settings{Yes: true})
+	e.Run(context.Background(), statements)
+	for _, want := range []string{
+		`level=INFO msg=command command="cut r1 r3" to=r1 line=1 took=`, `status=ok faults=r1#1`,
+		`command="pause leader" to=r2`, `command="undo pause leader"`,
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in\n%s", want, log.String())
+		}
+	}
 }

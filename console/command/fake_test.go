@@ -24,27 +24,29 @@ type fakeCluster struct {
 	inFlight int
 	most     int // most requests in flight at once
 
-	down    map[string]bool                   // replica: connections are refused
-	silent  map[string]bool                   // replica: no answer comes
-	poor    map[string]bool                   // replica: no quorum
-	roles   map[string]string                 // "r3.acceptor": state
-	chaos   map[string]bool                   // replica
-	orders  []string                          // what the operator was asked
-	odd     map[string]string                 // replica: value that it gives instead of the right one
-	faults  map[string][]protocol.FaultStatus // replica
-	last    uint64                            // id of a fault
-	broken  bool                              // r2 says that it has diverged
-	ballots protocol.Ballots
-	digests map[string]protocol.Digest // replica
-	lines   protocol.LogLines
+	down     map[string]bool                   // replica: connections are refused
+	silent   map[string]bool                   // replica: no answer comes
+	poor     map[string]bool                   // replica: no quorum
+	roles    map[string]string                 // "r3.acceptor": state
+	chaos    map[string]bool                   // replica
+	orders   []string                          // what the operator was asked
+	odd      map[string]string                 // replica: value that it gives instead of the right one
+	faults   map[string][]protocol.FaultStatus // replica
+	last     uint64                            // id of a fault
+	younger  map[string]int64                  // replica: milliseconds by which its process is
+	broken   bool                              // r2 says that it has diverged
+	stubborn map[string]bool                   // replica: takes no faults of links
+	ballots  protocol.Ballots
+	digests  map[string]protocol.Digest // replica
+	lines    protocol.LogLines
 }
 
 func newFake() *fakeCluster {
 	return &fakeCluster{
 		rows: map[string]Pair{}, pending: map[string]Request{}, down: map[string]bool{}, silent: map[string]bool{},
 		poor: map[string]bool{}, roles: map[string]string{}, chaos: map[string]bool{}, odd: map[string]string{},
-		faults:  map[string][]protocol.FaultStatus{},
-		digests: map[string]protocol.Digest{}, lines: fakeLines(),
+		faults: map[string][]protocol.FaultStatus{}, younger: map[string]int64{},
+		stubborn: map[string]bool{}, digests: map[string]protocol.Digest{}, lines: fakeLines(),
 		ballots: protocol.Ballots{Events: []protocol.BallotEvent{
 			{
 				At: time.Date(2026, 11, 22, 12, 32, 10, 0, time.UTC), What: "leading", Ballot: "12.r2", Owner: "r2",
@@ -143,7 +145,7 @@ func (c *fakeCluster) Status(_ context.Context, replica string) (Status, error) 
 	}
 	status := Status{Diverged: c.broken && replica == "r2", Status: protocol.Status{
 		Replica: replica, Leader: "r2", Ballot: "12.r2", Chosen: c.slot, Applied: c.slot, Chaos: c.chaos[replica],
-		Faults: slices.Clone(c.faults[replica]), UptimeMS: 90_000, Version: "v0",
+		Faults: slices.Clone(c.faults[replica]), UptimeMS: 90_000 - c.younger[replica], Version: "v0",
 		LogSequence: 3,
 	}}
 	for _, role := range roleNames {
@@ -199,6 +201,9 @@ func (c *fakeCluster) Link(_ context.Context, order LinkOrder) ([]uint64, error)
 	defer c.mutex.Unlock()
 	c.orders = append(c.orders, fmt.Sprintf("link %s %s %v cut=%v %v+%v %d %v", order.Replica, order.Direction, order.Peers,
 		order.Cut, order.Delay, order.Jitter, order.LossPermille, order.For))
+	if c.stubborn[order.Replica] {
+		return nil, &FailureError{Failure: Denied, Err: errors.New("faults are not enabled here")}
+	}
 	kind := "loss"
 	switch {
 	case order.Cut:

@@ -217,6 +217,27 @@ func (e *Executor) logReply(ctx context.Context, c *call, request Request, reply
 	e.ports.Log.LogAttrs(ctx, level, text, fields...)
 }
 
+// logCommand writes one line to the client's log about what is no request: a fault, what ended it, a wait.
+func (e *Executor) logCommand(r *Result) {
+	fields := []slog.Attr{slog.String("command", cut(r.Command))}
+	if r.Replica != "" {
+		fields = append(fields, slog.String("to", r.Replica))
+	}
+	if r.At.Line > 0 {
+		fields = append(fields, slog.Int("line", r.At.Line))
+	}
+	fields = append(fields, slog.String("took", milliseconds(r.Reply.Latency)), slog.String("status", r.Status))
+	if len(r.Faults) > 0 {
+		fields = append(fields, slog.String("faults", strings.Join(r.Faults, " ")))
+	}
+	level := slog.LevelInfo
+	if r.Reply.Err != nil {
+		level = slog.LevelWarn
+		fields = append(fields, slog.String("err", r.Reply.Err.Error()))
+	}
+	e.ports.Log.LogAttrs(context.Background(), level, "command", fields...)
+}
+
 func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1fms", float64(d)/float64(time.Millisecond))
 }
@@ -235,12 +256,16 @@ func (e *Executor) record(c *call, result Result) Result {
 	e.sequence++
 	result.At, result.Sequence, result.Time = c.at, e.sequence, time.Now()
 	failed := result.Failed()
-	if c.verb.Group == Data {
+	switch {
+	case c.verb.Group == Data:
 		e.count(result)
-	} else if failed {
+	case failed:
 		e.summary.OtherFailed++
-	} else {
+	default:
 		e.summary.Other++
+	}
+	if c.verb.Group != Data {
+		e.logCommand(&result)
 	}
 	e.ports.Output.Result(result)
 	if failed {

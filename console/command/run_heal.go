@@ -27,6 +27,7 @@ type injection struct {
 	faults  []faultRef
 	killed  string // replica whose process was killed
 	chaos   bool   // the random faults were switched on
+	at      time.Time
 }
 
 func (i *injection) add(replica string, ids []uint64) {
@@ -51,7 +52,7 @@ func (e *Executor) remember(c *call, done injection) {
 	if len(done.faults) == 0 && done.killed == "" && !done.chaos {
 		return
 	}
-	done.command = shown(c)
+	done.command, done.at = shown(c), time.Now()
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	e.injected = append(e.injected, done)
@@ -123,14 +124,18 @@ func (e *Executor) undoBehind(ctx context.Context, f *frame, c *call, mark int, 
 }
 
 // lasting gives the part of an injection that still lasts, as far as the replicas answer: what a process that is gone
-// had broken in itself is gone too.
+// had broken in itself is gone too, and in a process that is younger than the injection its ids are those of others.
 func (e *Executor) lasting(ctx context.Context, i injection) injection {
 	lasting := injection{command: i.command}
+	lasted := time.Since(i.at) // before the question: a process cannot seem too young
 	for _, answer := range e.look(ctx, pollTimeout) {
 		if answer.err != nil {
 			if answer.replica == i.killed {
 				lasting.killed = i.killed
 			}
+			continue
+		}
+		if time.Duration(answer.status.UptimeMS+1)*time.Millisecond < lasted {
 			continue
 		}
 		lasting.chaos = lasting.chaos || i.chaos && answer.status.Chaos

@@ -34,6 +34,8 @@ const (
 	chartAxisCells = 5 // a number and the axis
 	chartAxisRows  = 2 // the axis and its labels
 	chartTickCells = 10
+	// chartLabelCells is the longest label of a mark.
+	chartLabelCells = 24
 )
 
 // columns is the number of values that fit into so many cells.
@@ -89,48 +91,62 @@ func (c *chart) bars(values []float64, top float64, row, rows int) string {
 // axis is the line under the bars, with a tick every so many seconds and the letters of the marks.
 func (c *chart) axis(columns int) string {
 	border := c.theme.Border
-	cells := make([]string, columns)
-	for i := range cells {
-		cells[i] = border.Horizontal
-		if back := columns - 1 - i; back > 0 && back%chartTickCells == 0 {
-			cells[i] = border.Tick
-		}
-		cells[i] = styled(c.theme.Quiet, cells[i])
-	}
+	letters := make([]string, columns)
 	for _, mark := range c.marks {
 		if at := columns - 1 - mark.back; at >= 0 {
-			cells[at] = styled(c.theme.Warning, mark.letter)
+			letters[at] = mark.letter
 		}
 	}
-	return styled(c.theme.Quiet, right("0", chartAxisCells-1)+border.Corner) + strings.Join(cells, "")
+	var b strings.Builder
+	plain := right("0", chartAxisCells-1) + border.Corner
+	for i, letter := range letters {
+		if letter != "" {
+			b.WriteString(styled(c.theme.Quiet, plain) + styled(c.theme.Warning, letter))
+			plain = ""
+			continue
+		}
+		if back := columns - 1 - i; back > 0 && back%chartTickCells == 0 {
+			plain += border.Tick
+		} else {
+			plain += border.Horizontal
+		}
+	}
+	return b.String() + styled(c.theme.Quiet, plain)
 }
 
 // labels stand under the axis: what the newest marks mean where there is room, the time elsewhere.
 func (c *chart) labels(columns int) string {
-	line := []string{}
-	for range columns {
-		line = append(line, " ")
+	line := make([]string, columns) // what begins in a column
+	for i := range line {
+		line[i] = " "
 	}
-	put := func(at int, text string, style lipgloss.Style) {
-		runes := []rune(text)
-		if at < 0 || at+len(runes) > columns || ansi.StringWidth(text) != len(runes) {
-			return
+	put := func(at int, text string, style lipgloss.Style) bool {
+		cells := ansi.StringWidth(text)
+		if at < 0 || at+cells > columns || cells == 0 {
+			return false
 		}
-		for i := max(at-1, 0); i < min(at+len(runes)+1, columns); i++ {
+		for i := max(at-1, 0); i < min(at+cells+1, columns); i++ {
 			if line[i] != " " {
-				return
+				return false
 			}
 		}
-		for i, letter := range runes {
-			line[at+i] = styled(style, string(letter))
+		line[at] = styled(style, text)
+		for i := at + 1; i < at+cells; i++ {
+			line[i] = ""
 		}
+		return true
 	}
 	put(columns-len("now"), "now", c.theme.Quiet)
 	for i := len(c.marks) - 1; i >= 0; i-- {
-		mark := &c.marks[i]
-		text := command.Visible(mark.text)
-		at := columns - 1 - mark.back
-		put(min(max(at-len([]rune(text))/2, 0), columns-len([]rune(text))), text, c.theme.Warning)
+		text := ansi.Truncate(command.Visible(c.marks[i].text), chartLabelCells, c.theme.Glyphs.Ellipsis)
+		cells := ansi.StringWidth(text)
+		at := min(max(columns-1-c.marks[i].back-cells/2, 0), max(columns-cells, 0))
+		for range cells { // beside what is there already, if that is near
+			if put(at, text, c.theme.Warning) {
+				break
+			}
+			at--
+		}
 	}
 	for back := 2 * chartTickCells; back < columns; back += 2 * chartTickCells {
 		text := fmt.Sprintf("-%ds", back)

@@ -135,8 +135,8 @@ func activeLines(c *state.Console, t *theme.Theme, faults []state.Injected, inne
 		}
 		return []string{styled(t.Quiet, text)}
 	}
-	what := max(inner-33, 12)
-	lines := []string{styled(t.Quiet, "    "+fit("WHAT", what)+" "+fit("AGE", 7)+fit("ENDS IN", 8)+"BY")}
+	what := max(inner-30, 12)
+	lines := []string{styled(t.Quiet, "   "+fit("WHAT", what)+" "+fit("AGE", 6)+fit("LEFT", 6)+"BY")}
 	for i := range faults {
 		f := &faults[i]
 		left := "-"
@@ -152,7 +152,7 @@ func activeLines(c *state.Console, t *theme.Theme, faults []state.Injected, inne
 		if !f.Since.IsZero() {
 			age = span(c.Now.Sub(f.Since))
 		}
-		text := fit(command.Visible(f.What), what) + " " + fit(age, 7) + fit(left, 8) +
+		text := fit(command.Visible(f.What), what) + " " + fit(age, 6) + fit(left, 6) +
 			command.Visible(state.Person(f.Owner))
 		look := t.Warning
 		if f.Old {

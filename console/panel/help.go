@@ -88,7 +88,7 @@ func helpRows(lines []HelpLine, t *theme.Theme, width int) []string {
 			}
 			rows = append(rows, " "+styled(t.Title, line.Title))
 		case line.Keys != "":
-			lead := "  " + styled(t.Info, fit(line.Keys, helpKeyCells)) + " "
+			lead := "  " + styled(t.Info, fit(spelled(line.Keys, t), helpKeyCells)) + " "
 			text := ansi.Wrap(line.Text, max(width-helpKeyCells-4, 8), "")
 			for row := range strings.SplitSeq(text, "\n") {
 				rows = append(rows, lead+row)

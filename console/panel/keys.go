@@ -283,6 +283,11 @@ func failureText(source *state.KeySource) string {
 	return text
 }
 
+// failureLine says in few words why what is shown is no longer of now, and what can be done.
+func failureLine(source *state.KeySource) string {
+	return "old, " + command.Visible(source.Kind) + ": R reads from one replica"
+}
+
 // keysFoot says where the page stands and how old it is.
 func keysFoot(c *state.Console, t *theme.Theme, v *KeysView, current bool) string {
 	page := &c.Keys.Page
@@ -290,7 +295,7 @@ func keysFoot(c *state.Console, t *theme.Theme, v *KeysView, current bool) strin
 		return ""
 	}
 	if page.Err != "" && len(page.Rows) > 0 {
-		return styled(t.Bad, " old: "+failureText(&page.KeySource))
+		return styled(t.Bad, " "+failureLine(&page.KeySource))
 	}
 	words := []string{}
 	switch {

@@ -67,7 +67,7 @@ func keysContent(c *state.Console, t *theme.Theme, v *KeysView, size Size) (line
 	}
 	where := fmt.Sprintf("%s at slot %s", command.Visible(value.Replica), grouped(value.Applied))
 	if value.Err != "" {
-		lines = append(lines, styled(t.Bad, fit(" old: "+failureText(&value.KeySource), size.Width)))
+		lines = append(lines, styled(t.Bad, " "+failureLine(&value.KeySource)))
 	}
 	if !value.Found {
 		return append(lines, styled(t.Warning, " no such key")+styled(t.Quiet, "   "+where)), 1

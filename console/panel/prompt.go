@@ -115,6 +115,7 @@ func Keys(keys []HelpLine, t *theme.Theme, width int) string {
 	var b strings.Builder
 	used := 0
 	for _, key := range keys {
+		key.Keys = spelled(key.Keys, t)
 		text := " " + key.Keys + " " + key.Text + " "
 		if cells := ansi.StringWidth(text); used+cells <= width {
 			b.WriteString(" " + styled(t.Title, key.Keys) + styled(t.Quiet, " "+key.Text+" "))
@@ -122,6 +123,15 @@ func Keys(keys []HelpLine, t *theme.Theme, width int) string {
 		}
 	}
 	return fit(b.String(), width)
+}
+
+// spelled names keys in letters where the screen has no other signs.
+func spelled(keys string, t *theme.Theme) string {
+	if t.Border.Horizontal != "-" {
+		return keys
+	}
+	return strings.NewReplacer("↑ ↓ ← →", "arrows", "↑ ↓", "Up Down", "← →", "Left Right", "→ ←", "Right Left",
+		"→", "Right", "←", "Left", "1 … 6", "1-6").Replace(keys)
 }
 
 // CompletionsView is the list of what could be typed.

@@ -7,7 +7,8 @@
 //
 // It knows the protocol's needs and not its timing: a proposer can lead when it exchanges messages with a majority of
 // working acceptors and of working proposers; a learner learns from the leader and a majority of acceptors, or from
-// another replica; a replica passes updates on to the leader that it hears, or through one that does.
+// another replica; updates go to the leader of now if it can go on, straight or through a replica that hears and reaches
+// it.
 package quorum
 
 import "slices"

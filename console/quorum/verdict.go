@@ -18,8 +18,8 @@ type Verdict struct {
 	Answering []string
 	// Electable are the proposers that can lead: with majorities of acceptors and of proposers.
 	Electable []string
-	// Writes and Reads are the replicas at which updates and linearizable reads are answered, the former perhaps after an
-	// election.
+	// Writes and Reads are the replicas at which updates and linearizable reads are answered. Updates go through the
+	// Leader; where there is none, Writes are those that one of the electable could serve.
 	Writes []string
 	Reads  []string
 	// Spare is how many more replicas may fail, whichever they are, before no update is answered; -1 if none is now.
@@ -115,6 +115,7 @@ func (c Cluster) names(s set) []string {
 // facts are the roles and links as sets, and what follows from them.
 type facts struct {
 	majority                       int
+	leader                         set   // that of now; empty if there is none
 	heard                          []set // by receiver
 	exchanges                      []set // messages pass both ways; oneself included
 	proposers, acceptors, learners set
@@ -123,6 +124,9 @@ type facts struct {
 
 func (c Cluster) facts() facts {
 	f := facts{majority: len(c.replicas)/2 + 1, heard: make([]set, len(c.replicas)), exchanges: make([]set, len(c.replicas))}
+	if i := c.index(c.leader); i >= 0 {
+		f.leader = 1 << i
+	}
 	for i := range c.replicas {
 		r, bit := &c.replicas[i], set(1)<<i
 		f.heard[i] = c.heard[i] | bit
@@ -160,8 +164,12 @@ func (f *facts) conclude() {
 			f.reads |= 1 << r
 		}
 	}
+	leading := f.electable
+	if f.leader&f.electable != 0 { // it stays: a majority hears it, whomever it does not serve
+		leading = f.leader
+	}
 	for p := range f.heard {
-		if f.electable.has(p) {
+		if leading.has(p) {
 			f.writes |= f.learning(p) & f.submitting(p)
 		}
 	}
@@ -194,18 +202,20 @@ func (f *facts) learning(p int) set {
 	return learning
 }
 
-// submitting gives the replicas whose updates reach p while it leads. Who hears p sends to p; who does not asks around
-// and sends through one that exchanges messages with p. That needs a working proposer, as only that one asks.
+// submitting gives the replicas whose updates reach p while it leads. A gateway sends them on as long as its replica
+// knows a leader, or has a proposer that asks around for one; what gets lost on the way to p it sends again through the
+// others, which pass it on if they hear p and reach it.
 func (f *facts) submitting(p int) set {
+	ways := f.exchanges[p]&f.proposers | 1<<p
 	submitting := set(1) << p
+	for way := range f.heard {
+		if ways.has(way) {
+			submitting |= f.heard[way]
+		}
+	}
 	for r := range f.heard {
-		switch {
-		case f.heard[r].has(p):
-			if f.heard[p].has(r) {
-				submitting |= 1 << r
-			}
-		case f.proposers.has(r) && f.exchanges[r]&f.exchanges[p]&f.proposers != 0:
-			submitting |= 1 << r
+		if !f.heard[r].has(p) && !f.proposers.has(r) {
+			submitting &^= 1 << r
 		}
 	}
 	return submitting

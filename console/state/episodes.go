@@ -68,7 +68,9 @@ func (e Episodes) observe(c *Console) Episodes {
 		for i := range list { // what changes from now on is of this one, as far as anybody can tell
 			list[i].judged = list[i].judged || f.Since.Sub(list[i].Since) > togetherWithin
 		}
-		list = append(list, e.begin(c, f))
+		var episode Episode
+		list, episode = e.takeOver(c, f, list)
+		list = append(list, episode)
 	}
 	answers := len(c.Quorum().Verdict().Answering)
 	for i := range list {
@@ -81,6 +83,21 @@ func (e Episodes) observe(c *Console) Episodes {
 		e.last.leader, e.last.led = leader, c.Now
 	}
 	return e
+}
+
+// takeOver begins an episode. The faults of one order arrive from several replicas one after the other, and are worded
+// differently until all are there: what was begun for a part of them is not another episode.
+func (e *Episodes) takeOver(c *Console, f Injected, list []Episode) ([]Episode, Episode) {
+	episode := e.begin(c, f)
+	part := func(old Episode) bool {
+		return old.Ended.Equal(c.Now) && Person(old.Owner) == Person(f.Owner) && f.Since.Sub(old.Since).Abs() < togetherWithin
+	}
+	if at := slices.IndexFunc(list, part); at >= 0 {
+		old := &list[at]
+		episode.AnswersBefore, episode.LeaderBefore, episode.P99Before = old.AnswersBefore, old.LeaderBefore, old.P99Before
+		episode.AnswersAfter = old.AnswersAfter
+	}
+	return slices.DeleteFunc(list, part), episode
 }
 
 // begin notes how things were before a fault. Of one that was there before the screen nothing is known.

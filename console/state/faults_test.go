@@ -249,6 +249,37 @@ func TestEpisodesMeasureWhatAFaultDid(t *testing.T) {
 	}
 }
 
+// TestAPartitionIsOneEpisode: its cuts come from two replicas, over two connections, one look after the other.
+func TestAPartitionIsOneEpisode(t *testing.T) {
+	c := Console{}.Observe(Snapshot{At: at(8), Replicas: told(nil).Replicas})
+	look := func(seconds float64, count int) {
+		base := told(nil)
+		for i := range base.Replicas {
+			base.Replicas[i].At = at(seconds)
+			for _, to := range []string{"r3", "r4", "r5"} {
+				cut := linkFault(1, FaultCut, to, protocol.DirectionBoth)
+				cut.Owner = fmt.Sprintf("ann@127.0.0.1:%d", 40_000+i)
+				if i < count {
+					base.Replicas[i].Status.Faults = append(base.Replicas[i].Status.Faults, cut)
+				}
+			}
+		}
+		c = c.Observe(Snapshot{At: at(seconds), Replicas: base.Replicas})
+	}
+	look(8.9, 0)
+	look(9.1, 1)
+	look(9.2, 2)
+	look(9.3, 2)
+	if list := c.Episodes.List; len(list) != 1 || list[0].What != "partition r1,r2 | r3,r4,r5" || list[0].AnswersBefore != 5 ||
+		list[0].AnswersAfter != 3 || !list[0].Ended.IsZero() {
+		t.Errorf("%+v", list)
+	}
+	look(12, 0)
+	if list := c.Episodes.List; len(list) != 1 || list[0].Ended.IsZero() {
+		t.Errorf("%+v", list)
+	}
+}
+
 func TestAFaultThatWasThereBeforeTheScreenClaimsNothing(t *testing.T) {
 	base := told(nil)
 	base.Replicas[2].Status.Faults = []protocol.FaultStatus{{Kind: FaultPause, Role: "acceptor", Owner: "ann", Since: at(5)}}

@@ -57,7 +57,7 @@ func (c *Console) Injected() []Injected {
 func takeTogether(parts []part) (same, rest []part) {
 	first := parts[0]
 	for _, p := range parts {
-		if p.Kind == first.Kind && p.Owner == first.Owner && p.Since.Sub(first.Since) < togetherWithin &&
+		if p.Kind == first.Kind && Person(p.Owner) == Person(first.Owner) && p.Since.Sub(first.Since) < togetherWithin &&
 			(p.Peer == "") == (first.Peer == "") && p.sizes() == first.sizes() {
 			same = append(same, p)
 		} else {

@@ -79,7 +79,11 @@ func (c *Console) Instance(slot uint64) Instance {
 	m := merging{console: c, instance: &in, votes: map[string]uint64{}}
 	for i := range c.Ledger.Replicas {
 		if trace := c.Ledger.Replicas[i].trace(slot); trace != nil {
-			m.add(c.index(c.Ledger.Replicas[i].ID), trace)
+			at := c.index(c.Ledger.Replicas[i].ID)
+			if at < 0 && len(c.Replicas) == len(c.Ledger.Replicas) {
+				at = i // a server without a configuration: its name is known later
+			}
+			m.add(at, trace)
 		}
 	}
 	m.conclude()

@@ -127,6 +127,16 @@ func (f *LogFilter) Sole(sources int) (int, bool) {
 	return sole, count == 1 && sources > 1
 }
 
+// All tells whether all of so many sources are seen.
+func (f *LogFilter) All(sources int) bool {
+	for i := range sources {
+		if !f.Shows(i) {
+			return false
+		}
+	}
+	return true
+}
+
 // Passes tells whether a line of a source that is seen gets through. Remarks always do: something may be missing there.
 func (f *LogFilter) Passes(line *LogLine) bool {
 	if line.Remark {

@@ -79,7 +79,11 @@ func Result(r command.Result) []Entry {
 	case r.Status == command.StatusMissing:
 		tone = Absent
 	}
-	entries := []Entry{{At: r.Time, Tone: tone, Text: "  " + resultText(r)}}
+	text := resultText(r)
+	if r.At.Line > 0 { // of a file or a scenario: nobody has typed it
+		text = r.Command + "  " + text
+	}
+	entries := []Entry{{At: r.Time, Tone: tone, Text: "  " + text}}
 	for _, pair := range r.Reply.Pairs {
 		text := "    " + command.Plain(string(pair.Key))
 		if r.Request.Values {
@@ -123,6 +127,11 @@ func resultText(r command.Result) string {
 	}
 	if reply.Applied > 0 {
 		words = append(words, fmt.Sprintf("index %d", reply.Applied))
+	}
+	if n := len(r.Faults); n > 3 {
+		words = append(words, fmt.Sprintf("%s … %s", r.Faults[0], r.Faults[n-1]))
+	} else if n > 0 {
+		words = append(words, strings.Join(r.Faults, " "))
 	}
 	return strings.Join(append(words, fmt.Sprintf("%.1f ms", float64(reply.Latency)/float64(time.Millisecond))), "  ")
 }

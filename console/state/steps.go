@@ -63,6 +63,14 @@ func (c *Console) Story(slot uint64, detail Detail) []Moment {
 const heardVote = "heard the vote of "
 
 func stepText(trace *protocol.SlotTrace, step *protocol.Step) string {
+	text := stepWords(trace, step)
+	if step.Times > 1 && step.What != protocol.StepAccepted {
+		text += fmt.Sprintf(" (%d times by now)", step.Times)
+	}
+	return text
+}
+
+func stepWords(trace *protocol.SlotTrace, step *protocol.Step) string {
 	under := ""
 	if step.Ballot != "" && step.Ballot != trace.Ballot {
 		under = " under " + step.Ballot
