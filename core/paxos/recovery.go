@@ -368,8 +368,9 @@ func (a *Acceptor) install(out *Output) {
 	}
 	out.Records = append(out.Records, Record{Kind: RecordVector, Vector: a.vector})
 	*r = recovery{reason: r.reason, stage: stageWaiting}
-	a.tellProgress(out)
-	a.completeIfReady(out)
+	if a.completeIfReady(out); a.recovery != nil {
+		a.tellProgress(out)
+	}
 }
 
 // completeIfReady ends the recovery once the own store holds, durably, all that no
