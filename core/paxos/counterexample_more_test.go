@@ -145,15 +145,20 @@ func normalTooEarly(s *stage) {
 	}
 }
 
-// storeLostAlone: A has cut slot 1, then its store is gone, and its log is whole.
+// storeLostAlone: A and B have cut slot 1, then A's store is gone, and its log is
+// whole. What the store once held counts for nothing, before the recovery and after.
 func storeLostAlone(s *stage) {
 	s.chosenByAB()
 	s.checkpoint(acceptorA, 1)
+	s.checkpoint(acceptorB, 1)
 	s.checkpoint(acceptorA, 0)
 	if s.acceptors[0].Refusing() == "" {
 		s.ghost.breaks("floor: A is normal, and holds slot 1 nowhere")
 	}
 	s.recover(acceptorA, acceptorB, acceptorC)
+	if s.acceptors[0].Refusing() == "" {
+		s.ghost.breaks("floor: A is normal again, and holds slot 1 nowhere")
+	}
 }
 
 // ownValueBelowFloor: A has cut slot 1, C has never heard of it. A proposer that asks

@@ -102,7 +102,7 @@ func (a *Acceptor) Lose(reason string) {
 		return
 	}
 	fresh := NewAcceptor(a.cfg, a.options, a.archive)
-	fresh.now, fresh.attempt, fresh.checkpoint = a.now, a.attempt, a.checkpoint
+	fresh.now, fresh.attempt = a.now, a.attempt // not what the store held: it may be what was lost
 	fresh.recovery = &recovery{reason: reason}
 	*a = *fresh
 	a.attempt++
