@@ -29,6 +29,34 @@ func (c *cluster) configFile(dir string) string {
 	return path
 }
 
+// loseMajority stops all, takes two of three replicas their state, looks whether the cluster says so and takes nothing,
+// and stops all again.
+func (c *cluster) loseMajority() {
+	c.t.Helper()
+	for i := range 3 {
+		c.stop(i)
+	}
+	for _, id := range []string{"r2", "r3"} {
+		lose(c.t, filepath.Join(c.config.ReplicaDir(id), "acceptor"))
+		lose(c.t, filepath.Join(c.config.ReplicaDir(id), identity.StoreDir))
+	}
+	for i := range 3 {
+		c.start(i, nil, nil)
+	}
+	c.until(1, "the reason", func(d *daemon) bool {
+		s := d.Status()
+		return s.Roles[1].State == "recovering" && strings.Contains(s.Roles[1].Cause, "synodd recover")
+	})
+	short, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := c.client().Put(short, []byte("k"), []byte("v"), client.Retrying(client.Never)); err == nil {
+		c.t.Error("a majority without memory has taken a put")
+	}
+	for i := range 3 {
+		c.stop(i)
+	}
+}
+
 // When a majority has lost its memory the cluster stops and says so; what is left becomes a new cluster, by a plan that
 // is shown first, and the old replicas are kept out of it.
 func TestMajorityLost(t *testing.T) {
@@ -38,28 +66,7 @@ func TestMajorityLost(t *testing.T) {
 	c.fill(4)
 	must[client.Info](t)(c.client().Put(ctx, []byte("last"), []byte("word")))
 	c.until(0, "the last update", func(d *daemon) bool { return d.Status().Applied == d.Status().Chosen })
-	for i := range 3 {
-		c.stop(i)
-	}
-	for _, id := range []string{"r2", "r3"} {
-		lose(t, filepath.Join(c.config.ReplicaDir(id), "acceptor"))
-		lose(t, filepath.Join(c.config.ReplicaDir(id), identity.StoreDir))
-	}
-	for i := range 3 {
-		c.start(i, nil, nil)
-	}
-	c.until(1, "the reason", func(d *daemon) bool {
-		s := d.Status()
-		return s.Roles[1].State == "recovering" && strings.Contains(s.Roles[1].Cause, "synodd recover")
-	})
-	short, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if _, err := c.client().Put(short, []byte("k"), []byte("v"), client.Retrying(client.Never)); err == nil {
-		t.Error("a majority without memory has taken a put")
-	}
-	for i := range 3 {
-		c.stop(i)
-	}
+	c.loseMajority()
 	old, err := identity.Read(c.config.ReplicaDir("r1"))
 	if err != nil {
 		t.Fatal(err)
