@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"synod/core/agent"
 	"synod/core/paxos"
@@ -104,4 +107,29 @@ func (d *daemon) renew(next paxos.Incarnation) (wal.Options, error) {
 		return wal.Options{}, fmt.Errorf("make room for the log of incarnation %d: %w", next, err)
 	}
 	return log, nil
+}
+
+// spaceWanted must be free before a log is opened again that had no space.
+const spaceWanted = 16 << 20
+
+// lookForSpace starts the acceptor again that stopped voting because the disk was
+// full, when there is space. Nothing of what it has promised is lost meanwhile.
+func (d *daemon) lookForSpace() {
+	status := d.host.Status()[1]
+	full := status.State == host.StateUp && status.Agent.State == "refusing" &&
+		strings.Contains(status.Agent.Reason, wal.ErrNoSpace.Error())
+	var disk unix.Statfs_t
+	if !full || unix.Statfs(d.dir, &disk) != nil || disk.Bavail*uint64(disk.Bsize) < spaceWanted {
+		return
+	}
+	const cause = "there is space on the disk again"
+	// Whoever else controls the role now has his reasons; the next look finds out.
+	if d.host.Crash(paxos.RoleAcceptor, cause) != nil {
+		return
+	}
+	if err := d.host.Start(paxos.RoleAcceptor, cause); err != nil {
+		d.logger.Warn("acceptor does not start", "role", "acceptor", "error", err)
+		return
+	}
+	d.logger.Info("acceptor started again", "role", "acceptor", "reason", cause)
 }

@@ -178,7 +178,8 @@ func (d *daemon) flushed() uint64 {
 // start applies again, and lets the acceptor cut its log when little happens.
 const checkpointEvery = 5 * time.Second
 
-// checkpointer makes the applied state durable from time to time.
+// checkpointer makes the applied state durable from time to time, and looks after an
+// acceptor that waits for space.
 type checkpointer struct {
 	stop    chan struct{}
 	running sync.WaitGroup
@@ -195,6 +196,7 @@ func newCheckpointer(d *daemon) *checkpointer {
 				return
 			case <-ticker.C:
 			}
+			d.lookForSpace()
 			if s := d.learner.Load(); s != nil {
 				if err := s.checkpoint(); err != nil {
 					d.logger.Warn("checkpoint of the applied state", "role", "learner", "error", err)

@@ -125,7 +125,7 @@ func command() *cobra.Command {
 	root.Flags().StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error instead of the configured `level`")
 	root.Flags().StringVar(&f.logFormat, "log-format", "text", "`format` of log lines, text or json")
 	root.Flags().BoolVar(&f.profile, "pprof", false, "serve profiles on the replica's http address, loopback only")
-	root.AddCommand(initCommand(&f), configCommand(&f))
+	root.AddCommand(initCommand(&f), configCommand(&f), inspectCommand(&f), recoverCommand(&f))
 	return root
 }
 

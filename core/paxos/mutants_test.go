@@ -16,9 +16,8 @@ func TestMutantsDieInTheWorld(t *testing.T) {
 		mutant.M1, mutant.M2, mutant.M3, mutant.M4, mutant.M5, mutant.M6, mutant.M7, mutant.M8, mutant.M9,
 		mutant.M11, mutant.M12, mutant.M13, mutant.M14, mutant.M27, mutant.M27b, mutant.M28, mutant.M29, mutant.M32,
 		mutant.M36, mutant.M37, mutant.M41,
-		mutant.M15, mutant.M16, mutant.M17, mutant.M18, mutant.M19, mutant.M20, mutant.M20b, mutant.M21, mutant.M22,
-		mutant.M23, mutant.M23b, mutant.M24, mutant.M25, mutant.M25b, mutant.M25c, mutant.M29b, mutant.M29c,
-		mutant.M29d, mutant.M35, mutant.M38, mutant.M40,
+		mutant.M15, mutant.M16, mutant.M17, mutant.M18, mutant.M19, mutant.M24, mutant.M25, mutant.M25b,
+		mutant.M29b, mutant.M29c, mutant.M29d, mutant.M35, mutant.M38, mutant.M40,
 	}
 	for _, id := range mutants {
 		t.Run(string(id), func(t *testing.T) {
@@ -47,5 +46,23 @@ func TestMutantsDieInEveryOrder(t *testing.T) {
 			continue
 		}
 		t.Logf("%s dies after %d states: %v", id, states, x.broken)
+	}
+}
+
+// TestMutantsDieInStories: each counterexample breaks a promise if the rule that it
+// is about is left out.
+func TestMutantsDieInStories(t *testing.T) {
+	for _, c := range counterexamples() {
+		for _, id := range c.kills {
+			t.Run(string(id), func(t *testing.T) {
+				s := newStage(c.replicas, mutant.Of(id))
+				c.play(s)
+				if s.ghost.broken == nil {
+					t.Errorf("%s survives %q", id, c.name)
+					return
+				}
+				t.Logf("dies of %q: %v", c.name, s.ghost.broken)
+			})
+		}
 	}
 }

@@ -88,7 +88,7 @@ const (
 	EventRefusing   // an acceptor stops voting, until its next start
 	EventLost       // an acceptor has lost its state and begins to recover it
 	EventRecovering // a step of the recovery is done
-	EventNormal     // an acceptor has earned its vote back
+	EventNormal     // an acceptor has earned its vote back, or its store holds what it has cut
 	EventFloor      // an acceptor has cut everything through Slot
 	EventInstalled  // a learner goes on from a snapshot at Slot
 )
@@ -96,7 +96,7 @@ const (
 func (k EventKind) String() string {
 	names := [...]string{
 		"", "canvassing", "campaigning", "leading", "resigned", "following", "leader lost",
-		"stuck", "acceptor refuses to vote", "state lost", "recovering", "recovered", "floor raised",
+		"stuck", "acceptor refuses to vote", "state lost", "recovering", "normal", "floor raised",
 		"snapshot installed",
 	}
 	return names[k]

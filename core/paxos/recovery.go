@@ -102,7 +102,7 @@ func (a *Acceptor) Lose(reason string) {
 		return
 	}
 	fresh := NewAcceptor(a.cfg, a.options, a.archive)
-	fresh.now, fresh.attempt, fresh.checkpoint = a.now, a.attempt, a.checkpoint
+	fresh.now, fresh.attempt = a.now, a.attempt // not what the store held: it may be what was lost
 	fresh.recovery = &recovery{reason: reason}
 	*a = *fresh
 	a.attempt++
@@ -368,8 +368,9 @@ func (a *Acceptor) install(out *Output) {
 	}
 	out.Records = append(out.Records, Record{Kind: RecordVector, Vector: a.vector})
 	*r = recovery{reason: r.reason, stage: stageWaiting}
-	a.tellProgress(out)
-	a.completeIfReady(out)
+	if a.completeIfReady(out); a.recovery != nil {
+		a.tellProgress(out)
+	}
 }
 
 // completeIfReady ends the recovery once the own store holds, durably, all that no

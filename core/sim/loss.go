@@ -10,8 +10,8 @@ import (
 )
 
 // permit lets a replica lose state, if not too many are without theirs. It is held
-// until the replica's acceptor is normal again in a later start, and its store holds
-// all that the others have cut.
+// until the replica's acceptor is normal again in a later start, durably, and its
+// store holds all that the others have cut.
 func (f *faults) permit(r *replica) bool {
 	if f.lost.has(r.id) || f.lost.with(r.id).size() > f.c.options.Faults.LostMax {
 		return false
@@ -24,7 +24,7 @@ func (f *faults) permit(r *replica) bool {
 // returnPermit looks whether a replica has all that it needs.
 func (f *faults) returnPermit(r *replica) {
 	h := r.acceptor
-	if !f.lost.has(r.id) || h.agent == nil || h.life == f.lostLives[r.id] || h.agent.Status().State != "normal" {
+	if !f.lost.has(r.id) || h.agent == nil || h.busy || h.life == f.lostLives[r.id] || h.agent.Status().State != "normal" {
 		return
 	}
 	durable := r.durable()

@@ -17,7 +17,8 @@ import (
 // TestScenarios plays what is written in testdata: what happens when … ? Each file
 // is a story of one cluster. What it prints is compared; -rewrite prints it anew.
 //
-//	cluster replicas=N leader=rX   a new cluster in which rX leads
+//	cluster replicas=N leader=rX   a new cluster in which rX leads; with "cuts"
+//	                               acceptors keep only what no store holds durably
 //	put|get|del client=N at=rX …   an operation, until it is answered; with
 //	                               "begin" it goes on in the background
 //	ask at=rX                      clients that ask again ask there
@@ -25,6 +26,9 @@ import (
 //	run for=MILLIS | until=(rX leads)
 //	crash|start|pause|resume WHO…  rX, or rX.role
 //	power WHO…                     crash with the loss of everything not synced
+//	wipe rX.acceptor|rX.store|rX|rX.folder…  down, and its log, its store, both, or
+//	                               both and the identity are gone; "start" it then
+//	flush rX…                      what rX has applied is durable
 //	cut|mend rX->rY rX<->rY …      links; "mend all"
 //	starve KIND from=rX to=rY      one kind of messages is lost; "mend all" ends it
 //	rot rX                         a byte in the middle of the log changes
@@ -74,6 +78,8 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 		Faults: FaultOptions{DownMax: 50 * check.Millisecond, LostMax: 2},
 	}
 	d.MaybeScanArgs(t, "replicas", &options.Replicas)
+	options.Acceptor.Cuts = d.HasArg("cuts")
+	options.FlushEvery = 1000 * check.Second // only when the author says so
 	s := &script{cluster: newCluster(options, nil)}
 	s.watch = s.see
 	s.quiet = true
@@ -116,7 +122,7 @@ func (s *script) play(t *testing.T, d *datadriven.TestData) string {
 		var at string
 		d.ScanArgs(t, "at", &at)
 		s.core = only(s.replica(t, at).id)
-	case "crash", "power", "start", "pause", "resume", "rot":
+	case "crash", "power", "wipe", "flush", "start", "pause", "resume", "rot":
 		s.handle(t, d)
 	case "cut", "mend", "starve":
 		s.links(t, d)
@@ -212,6 +218,11 @@ func (s *script) handle(t *testing.T, d *datadriven.TestData) {
 			s.crashWho(t, arg.Key, disk.Killed)
 		case "power":
 			s.crashWho(t, arg.Key, disk.LoseAll)
+		case "wipe":
+			s.wipe(t, arg.Key)
+		case "flush":
+			r.flushAt = s.now
+			r.flush()
 		case "start":
 			r.start()
 			s.each(t, arg.Key, r.startRole)
@@ -245,6 +256,33 @@ func (s *script) crashWho(t *testing.T, name string, way disk.Crash) {
 		return
 	}
 	s.each(t, name, func(h *host) { h.replica.crashRole(h, way, "crash") })
+}
+
+// wipe loses state. The author has the permit for it.
+func (s *script) wipe(t *testing.T, name string) {
+	replica, what, _ := strings.Cut(name, ".")
+	r := s.replica(t, replica)
+	s.faults.lost = s.faults.lost.with(r.id)
+	s.faults.lostLives[r.id] = r.acceptor.life
+	switch what {
+	case "acceptor":
+		r.crashRole(r.acceptor, disk.Killed, "crash")
+		r.loseLog()
+	case "store":
+		r.crashRole(r.acceptor, disk.Killed, "crash")
+		r.crashRole(r.learner, disk.Killed, "crash")
+		r.loseStore()
+	case "", "folder":
+		r.crash(disk.Killed, "crash")
+		r.loseLog()
+		r.loseStore()
+		if what == "folder" {
+			r.incarnation = 1
+			r.loseLog()
+		}
+	default:
+		t.Fatalf("nothing called %q can be wiped", name)
+	}
 }
 
 // links cuts and mends.
@@ -302,6 +340,10 @@ func (s *script) status() {
 			case paxos.RoleProposer:
 				line += fmt.Sprintf("  %s (hears %s)", st.State, st.Leader)
 			case paxos.RoleAcceptor:
+				if st.State != "normal" {
+					line += "  " + st.State + ": " + tidy(st.Reason)
+					continue
+				}
 				line += fmt.Sprintf("  %s, promised %s, voted %d", st.State, st.Ballot, st.Voted)
 			default:
 				line += fmt.Sprintf("  applied %d", st.Applied)

@@ -61,6 +61,7 @@ func (r *reopening) readHead(id uint64) (segmentHead, uint32, error) {
 		return segmentHead{}, 0, err
 	}
 	head := decodeSegmentHead(src)
+	r.seen = head.identity
 	if err := r.checkPlace(head, Position{id, info.Size()}); err != nil {
 		return segmentHead{}, 0, err
 	}

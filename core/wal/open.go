@@ -68,6 +68,7 @@ type reopening struct {
 	segments []segment
 	torn     Position
 	copied   int
+	seen     Identity // of the header read last
 }
 
 func (r *reopening) close() error {

@@ -1,10 +1,14 @@
 package processtest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	"synod/protocol"
+	"synod/protocol/client"
 )
 
 // TestAFolderRemovedByHandComesBack: the folder of a replica is removed while its process is down, under load. The
@@ -43,6 +47,63 @@ func TestAFolderRemovedByHandComesBack(t *testing.T) {
 	h.Before += served
 	c.WaitEqual(Patience)
 	judge(t, c, h)
+}
+
+// wipingFaults lose the state of roles, as often as the others permit.
+const wipingFaults = `[faults.random]
+on = false
+proposer = { every = "3s", down = "200ms..1s" }
+acceptor = { every = "2s", down = "200ms..1s", wipe = 0.5 }
+learner  = { every = "3s", down = "200ms..1s", wipe = 0.5 }
+`
+
+// TestStateIsWipedUnderLoad: roles of all replicas fail at random, half of the acceptors and learners without their
+// state; and operators wipe whole replicas. Nothing acknowledged is lost, and all come back by themselves.
+func TestStateIsWipedUnderLoad(t *testing.T) {
+	long(t)
+	c := NewCluster(t, Options{Faults: wipingFaults, Keep: "1MiB"})
+	fill(t, c, 8) // so that logs are cut, and a lost state is not in the logs any more
+	load := c.StartLoad(LoadOptions{Clients: 16, Impatient: 4, Timeout: 4 * time.Second})
+	load.AwaitWrites(200)
+	for _, role := range []string{"acceptor", "learner", "all"} {
+		for _, id := range []string{victim, "r2"} {
+			begin := time.Now()
+			wipe(t, c, id, role)
+			life := c.WaitNormal(id, Patience)
+			c.WaitCaughtUp(id, Patience)
+			t.Logf("%s of %s wiped: whole again %v after it was asked for, in life %d", role, id,
+				time.Since(begin).Round(time.Millisecond), life)
+		}
+	}
+	chaos(t, c, true)
+	load.Run(pick(time.Second, 10*time.Second, time.Minute))
+	chaos(t, c, false)
+	for _, id := range c.Config.ReplicaIDs() {
+		life := c.WaitNormal(id, Patience)
+		t.Logf("%s ends in life %d", id, life)
+	}
+	updates := serves(t, c)
+	h := load.Stop()
+	h.Before += updates
+	restarted(t, c)
+	c.WaitEqual(Patience)
+	judge(t, c, h)
+}
+
+// wipe asks a replica to lose the state of a role, until the others permit it.
+func wipe(t *testing.T, c *Cluster, id, role string) {
+	t.Helper()
+	var last error
+	permitted := poll(Patience, func() bool {
+		last = c.Operate(id, func(ctx context.Context, o *client.Operator) error {
+			_, err := o.Role(ctx, protocol.RoleControl{Action: protocol.ActionWipe, Role: role, Owner: "ordeal"})
+			return err
+		})
+		return last == nil
+	})
+	if !permitted {
+		t.Fatalf("wipe %s of %s: %v", role, id, last)
+	}
 }
 
 // TestTheLogStaysFlat: the bytes of the acceptors' logs do not grow with what is written, and a start reads only what is

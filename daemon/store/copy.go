@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 
@@ -103,6 +104,21 @@ func peek(options Options, dir string) (row []byte, err error) {
 		row = nil
 	}
 	return row, errors.Join(err, s.db.Close())
+}
+
+// Applied reads, from a store that no process has open, up to which slot it is
+// complete, with the hash over all values; zero if nothing was ever applied. Errors
+// are ErrDamaged and the file system's, and os.ErrNotExist without a store.
+func Applied(options Options) (kv.Mark, error) {
+	options = options.withDefaults()
+	if !exists(options.FS, options.Dir) {
+		return kv.Mark{}, fmt.Errorf("read the applied state: %s: %w", options.Dir, os.ErrNotExist)
+	}
+	row, err := peek(options, options.Dir)
+	if err != nil || row == nil {
+		return kv.Mark{}, err
+	}
+	return kv.AppliedMark(row)
 }
 
 // sumBytes is read at once to sum a file.

@@ -17,7 +17,7 @@ const (
 	overlapMax = 24
 	// judgeNanosMax is real time, but no verdict depends on it: running out of it
 	// fails the run.
-	judgeNanosMax = 20_000_000_000
+	judgeNanosMax = 120_000_000_000
 )
 
 // ErrUndecided: the judge ran out of time or of room. That is no pass.
