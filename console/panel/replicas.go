@@ -368,7 +368,7 @@ func (v *view) note() string {
 			continue
 		}
 		text := role.Role + " " + role.State
-		if role.State == "recovering" {
+		if role.State == "recovering" && role.Cause != "" {
 			text = progress(role.Cause)
 		} else if role.Cause != "" {
 			text += ": " + role.Cause
