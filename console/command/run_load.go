@@ -24,7 +24,10 @@ type LoadPort interface {
 	Save() (files []string, err error)
 }
 
-var errNoLoad = errors.New("this program has no load to run")
+var (
+	errNoLoad       = errors.New("this program has no load to run")
+	errReadOnlyLoad = errors.New("this console is read-only: only a load with get=100 put=0 del=0 may run")
+)
 
 // loadEndMax bounds the wait for the end of a load that was told to stop: its last answers, the judge, the deleting.
 const loadEndMax = 2 * time.Minute
@@ -133,7 +136,7 @@ func (e *Executor) loadFailed(f *frame, c *call, err error) bool {
 func (e *Executor) loadStart(ctx context.Context, f *frame, c *call, wait bool) bool {
 	profile, err := profileOf(c, c.arg(1))
 	if err == nil && e.settings.ReadOnly && profile.Put+profile.Delete > 0 {
-		err = errors.New("this console is read-only: only a load with get=100 put=0 del=0 may run")
+		err = errReadOnlyLoad
 	}
 	if err == nil {
 		err = e.ports.Load.Start(profile)
@@ -176,6 +179,9 @@ func (e *Executor) loadApply(f *frame, c *call) bool {
 		return e.loadFailed(f, c, workload.ErrNone)
 	}
 	profile, err := changed(progress.Profile, c)
+	if err == nil && e.settings.ReadOnly && profile.Put+profile.Delete > 0 {
+		err = errReadOnlyLoad
+	}
 	if err == nil {
 		err = e.ports.Load.Apply(profile)
 	}

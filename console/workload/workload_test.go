@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -238,6 +239,7 @@ func TestProfilesAreChecked(t *testing.T) {
 		"size=":    func(p *Profile) { p.ValueBytes = -1 },
 		"dist=":    func(p *Profile) { p.Distribution = "normal" },
 		"rate=":    func(p *Profile) { p.Rate = -1 },
+		"rate=NaN": func(p *Profile) { p.Rate = math.NaN() },
 		"time=":    func(p *Profile) { p.Time = -1 },
 		"timeout=": func(p *Profile) { p.Timeout = -1 },
 	} {
