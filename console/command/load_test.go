@@ -185,6 +185,33 @@ func TestLoadWordsAreChecked(t *testing.T) {
 	}
 }
 
+// TestStopEndsALoadThatIsWaitedFor: ctrl-C must not have to wait for the load's own end.
+func TestStopEndsALoadThatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, script := range []string{"load run contended time=60m", "check contended errors<=1% time=60m"} {
+		store := &loadStore{now: map[string]verdict.Answer{}, past: map[string]verdict.Answer{}}
+		begun := make(chan struct{})
+		loader := workload.NewLoader(t.Context(), func(context.Context, workload.Profile) (workload.Store, io.Closer, error) {
+			close(begun)
+			return store, io.NopCloser(strings.NewReader("")), nil
+		}, "", nil)
+		grammar := NewGrammar(fiveReplicas)
+		statements, err := NewParser(grammar, nil).Script("t", []byte(script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := NewExecutor(grammar, Ports{Load: loader, Output: NewText(io.Discard, io.Discard), Log: NewLog(io.Discard)}, Settings{})
+		go func() {
+			<-begun
+			e.Stop()
+		}()
+		e.Run(t.Context(), statements)
+		if p, _ := loader.Progress(); p.Running {
+			t.Errorf("%s: the load goes on", script)
+		}
+	}
+}
+
 func TestBatchThatEndsStopsItsLoad(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()

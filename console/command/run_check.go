@@ -124,7 +124,7 @@ func (e *Executor) checkRun(ctx context.Context, c *call, name string) (workload
 	if err := e.ports.Load.Start(profile); err != nil {
 		return workload.Progress{}, err
 	}
-	progress, err := e.ports.Load.Wait(ctx, func(p workload.Progress) {
+	progress, err := e.waitLoad(ctx, func(p workload.Progress) {
 		e.note(c.at, Info, "check: %.0f of %.0f s  %s", p.Elapsed.Seconds(), p.Profile.Time.Seconds(), loadLine(&p))
 	})
 	if err != nil {

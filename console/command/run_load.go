@@ -150,7 +150,7 @@ func (e *Executor) loadStart(ctx context.Context, f *frame, c *call, wait bool) 
 	if !wait {
 		return true
 	}
-	progress, err := e.ports.Load.Wait(ctx, func(p workload.Progress) {
+	progress, err := e.waitLoad(ctx, func(p workload.Progress) {
 		e.note(c.at, Info, "load: %.0f s  %s", p.Elapsed.Seconds(), loadLine(&p))
 	})
 	if err != nil {
@@ -164,6 +164,20 @@ func lasting(time time.Duration) string {
 		return "until load stop"
 	}
 	return "for " + time.String()
+}
+
+// waitLoad waits for the end of the load as [LoadPort] does, or for Stop: a load is not a command to wait for then.
+func (e *Executor) waitLoad(ctx context.Context, told func(workload.Progress)) (workload.Progress, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-e.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return e.ports.Load.Wait(ctx, told)
 }
 
 // stopLoad ends the load whatever has become of the command's own context.
