@@ -168,8 +168,14 @@ func lasting(time time.Duration) string {
 
 // waitLoad waits for the end of the load as [LoadPort] does, or for Stop: a load is not a command to wait for then.
 func (e *Executor) waitLoad(ctx context.Context, told func(workload.Progress)) (workload.Progress, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := e.untilStop(ctx)
 	defer cancel()
+	return e.ports.Load.Wait(ctx, told)
+}
+
+// untilStop gives a context that also ends with Stop. Its cancel must be called.
+func (e *Executor) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
 		case <-e.stop:
@@ -177,7 +183,7 @@ func (e *Executor) waitLoad(ctx context.Context, told func(workload.Progress)) (
 		case <-ctx.Done():
 		}
 	}()
-	return e.ports.Load.Wait(ctx, told)
+	return ctx, cancel
 }
 
 // stopLoad ends the load whatever has become of the command's own context.
@@ -304,8 +310,10 @@ func (e *Executor) linearizable(ctx context.Context) string {
 }
 
 // verify judges a saved history.
-func (e *Executor) verify(_ context.Context, f *frame, c *call) bool {
-	v, err := workload.Verify(c.arg(0))
+func (e *Executor) verify(ctx context.Context, f *frame, c *call) bool {
+	ctx, cancel := e.untilStop(ctx)
+	defer cancel()
+	v, err := workload.Verify(ctx, c.arg(0))
 	if err != nil {
 		return e.loadFailed(f, c, err)
 	}
