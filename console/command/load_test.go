@@ -115,6 +115,15 @@ func TestCheckFailsWithItsCause(t *testing.T) {
 	}
 }
 
+func TestNothingAnsweredIsNotQuick(t *testing.T) {
+	t.Parallel()
+	store := &loadStore{fails: true}
+	text, summary, _ := playLoad(t, store, Settings{}, "check mixed p99<=10s put=0 get=100 del=0 time=1s clients=2 keys=10")
+	if summary.ExitCode() != ExitUnmet || !strings.Contains(text, "nothing was answered") {
+		t.Errorf("exit code %d:\n%s", summary.ExitCode(), text)
+	}
+}
+
 func TestLoadIsRefused(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]string{
@@ -130,9 +139,17 @@ func TestLoadIsRefused(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s", script, summary.ExitCode(), text)
 		}
 	}
-	text, summary, _ := playLoad(t, &loadStore{}, Settings{ReadOnly: true}, "load start mixed")
-	if summary.ExitCode() == ExitOK || !strings.Contains(text, "read-only") {
-		t.Errorf("read-only: exit code %d, %s", summary.ExitCode(), text)
+	for _, script := range []string{
+		"load start mixed", "check mixed time=1s", "load start mixed put=0 get=100 del=0\nload apply put=50 get=50",
+	} {
+		store := &loadStore{}
+		text, summary, _ := playLoad(t, store, Settings{ReadOnly: true}, script)
+		if summary.ExitCode() == ExitOK || !strings.Contains(text, "read-only") {
+			t.Errorf("read-only: exit code %d, %s", summary.ExitCode(), text)
+		}
+		if store.revision > 0 {
+			t.Errorf("read-only: %s has changed the store %d times", script, store.revision)
+		}
 	}
 }
 
@@ -150,6 +167,8 @@ func TestLoadWordsAreChecked(t *testing.T) {
 		"check throughput<=5":         ">=",
 		"check p99<=fast":             "duration",
 		"check errors<=200%":          "hundred",
+		"check errors<=NaN":           "hundred",
+		"check throughput>=NaN":       "number",
 		"check quickly":               "neither a profile",
 		"check mixed p99<=5ms keys=x": "keys",
 	} {
@@ -162,6 +181,33 @@ func TestLoadWordsAreChecked(t *testing.T) {
 	} {
 		if _, err := parser.Line(line, Position{}); err != nil {
 			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// TestStopEndsALoadThatIsWaitedFor: ctrl-C must not have to wait for the load's own end.
+func TestStopEndsALoadThatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, script := range []string{"load run contended time=60m", "check contended errors<=1% time=60m"} {
+		store := &loadStore{now: map[string]verdict.Answer{}, past: map[string]verdict.Answer{}}
+		begun := make(chan struct{})
+		loader := workload.NewLoader(t.Context(), func(context.Context, workload.Profile) (workload.Store, io.Closer, error) {
+			close(begun)
+			return store, io.NopCloser(strings.NewReader("")), nil
+		}, "", nil)
+		grammar := NewGrammar(fiveReplicas)
+		statements, err := NewParser(grammar, nil).Script("t", []byte(script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := NewExecutor(grammar, Ports{Load: loader, Output: NewText(io.Discard, io.Discard), Log: NewLog(io.Discard)}, Settings{})
+		go func() {
+			<-begun
+			e.Stop()
+		}()
+		e.Run(t.Context(), statements)
+		if p, _ := loader.Progress(); p.Running {
+			t.Errorf("%s: the load goes on", script)
 		}
 	}
 }

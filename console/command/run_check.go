@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -53,13 +52,13 @@ func thresholdLimit(what, text string) (float64, error) {
 	switch what {
 	case "throughput":
 		number, err := strconv.ParseFloat(text, 64)
-		if err != nil || number < 0 {
+		if err != nil || !(number >= 0) { // which NaN is not, either
 			return 0, fmt.Errorf("%s is no number of operations a second", Quote(text))
 		}
 		return number, nil
 	case "errors":
 		number, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
-		if err != nil || number < 0 || number > 100 {
+		if err != nil || !(number >= 0 && number <= 100) {
 			return 0, fmt.Errorf("%s is no part of a hundred, write errors<=1%%", Quote(text))
 		}
 		return number, nil
@@ -120,12 +119,12 @@ func (e *Executor) checkRun(ctx context.Context, c *call, name string) (workload
 		return workload.Progress{}, err
 	}
 	if e.settings.ReadOnly && profile.Put+profile.Delete > 0 {
-		return workload.Progress{}, errors.New("this console is read-only: only a check with get=100 put=0 del=0 may run")
+		return workload.Progress{}, errReadOnlyLoad
 	}
 	if err := e.ports.Load.Start(profile); err != nil {
 		return workload.Progress{}, err
 	}
-	progress, err := e.ports.Load.Wait(ctx, func(p workload.Progress) {
+	progress, err := e.waitLoad(ctx, func(p workload.Progress) {
 		e.note(c.at, Info, "check: %.0f of %.0f s  %s", p.Elapsed.Seconds(), p.Profile.Time.Seconds(), loadLine(&p))
 	})
 	if err != nil {
@@ -134,7 +133,8 @@ func (e *Executor) checkRun(ctx context.Context, c *call, name string) (workload
 	return progress, nil
 }
 
-// judge compares a threshold with what a load has had.
+// judge compares a threshold with what a load has had. Where nothing was answered nothing was quick, and where nothing
+// ended nothing went well.
 func (t *threshold) judge(p *workload.Progress) (have string, met bool) {
 	var worst [4]time.Duration // p50, p99, p999, max of the slowest kind of operation
 	for _, o := range p.Operations {
@@ -142,15 +142,21 @@ func (t *threshold) judge(p *workload.Progress) (have string, met bool) {
 			worst[i] = max(worst[i], took)
 		}
 	}
-	at := map[string]int{"p50": 0, "p99": 1, "p999": 2, "max": 3}
+	at, total := map[string]int{"p50": 0, "p99": 1, "p999": 2, "max": 3}, p.Total()
 	switch t.what {
 	case "throughput":
 		return fmt.Sprintf("%.0f/s", p.Rate()), p.Rate() >= t.limit
 	case "errors":
 		percent := 100 * p.ErrorRatio()
+		if total.OK+total.Failed+total.Unknown == 0 {
+			return "nothing ended", false
+		}
 		return fmt.Sprintf("%.2f%%", percent), percent <= t.limit
 	default:
 		took := worst[at[t.what]]
+		if total.OK == 0 {
+			return "nothing was answered", false
+		}
 		return milliseconds(took), float64(took)/float64(time.Millisecond) <= t.limit
 	}
 }

@@ -24,7 +24,10 @@ type LoadPort interface {
 	Save() (files []string, err error)
 }
 
-var errNoLoad = errors.New("this program has no load to run")
+var (
+	errNoLoad       = errors.New("this program has no load to run")
+	errReadOnlyLoad = errors.New("this console is read-only: only a load with get=100 put=0 del=0 may run")
+)
 
 // loadEndMax bounds the wait for the end of a load that was told to stop: its last answers, the judge, the deleting.
 const loadEndMax = 2 * time.Minute
@@ -133,7 +136,7 @@ func (e *Executor) loadFailed(f *frame, c *call, err error) bool {
 func (e *Executor) loadStart(ctx context.Context, f *frame, c *call, wait bool) bool {
 	profile, err := profileOf(c, c.arg(1))
 	if err == nil && e.settings.ReadOnly && profile.Put+profile.Delete > 0 {
-		err = errors.New("this console is read-only: only a load with get=100 put=0 del=0 may run")
+		err = errReadOnlyLoad
 	}
 	if err == nil {
 		err = e.ports.Load.Start(profile)
@@ -147,7 +150,7 @@ func (e *Executor) loadStart(ctx context.Context, f *frame, c *call, wait bool) 
 	if !wait {
 		return true
 	}
-	progress, err := e.ports.Load.Wait(ctx, func(p workload.Progress) {
+	progress, err := e.waitLoad(ctx, func(p workload.Progress) {
 		e.note(c.at, Info, "load: %.0f s  %s", p.Elapsed.Seconds(), loadLine(&p))
 	})
 	if err != nil {
@@ -163,6 +166,26 @@ func lasting(time time.Duration) string {
 	return "for " + time.String()
 }
 
+// waitLoad waits for the end of the load as [LoadPort] does, or for Stop: a load is not a command to wait for then.
+func (e *Executor) waitLoad(ctx context.Context, told func(workload.Progress)) (workload.Progress, error) {
+	ctx, cancel := e.untilStop(ctx)
+	defer cancel()
+	return e.ports.Load.Wait(ctx, told)
+}
+
+// untilStop gives a context that also ends with Stop. Its cancel must be called.
+func (e *Executor) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-e.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // stopLoad ends the load whatever has become of the command's own context.
 func (e *Executor) stopLoad() (workload.Progress, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), loadEndMax)
@@ -176,6 +199,9 @@ func (e *Executor) loadApply(f *frame, c *call) bool {
 		return e.loadFailed(f, c, workload.ErrNone)
 	}
 	profile, err := changed(progress.Profile, c)
+	if err == nil && e.settings.ReadOnly && profile.Put+profile.Delete > 0 {
+		err = errReadOnlyLoad
+	}
 	if err == nil {
 		err = e.ports.Load.Apply(profile)
 	}
@@ -284,8 +310,10 @@ func (e *Executor) linearizable(ctx context.Context) string {
 }
 
 // verify judges a saved history.
-func (e *Executor) verify(_ context.Context, f *frame, c *call) bool {
-	v, err := workload.Verify(c.arg(0))
+func (e *Executor) verify(ctx context.Context, f *frame, c *call) bool {
+	ctx, cancel := e.untilStop(ctx)
+	defer cancel()
+	v, err := workload.Verify(ctx, c.arg(0))
 	if err != nil {
 		return e.loadFailed(f, c, err)
 	}

@@ -6,7 +6,7 @@
 //	quorum.Compare(now, now.Stop("r2", quorum.Acceptor), true).Grade // quorum.Mild
 //
 // It knows the protocol's needs and not its timing: a proposer can lead when it exchanges messages with a majority of
-// working acceptors and of working proposers; a learner learns from the leader and a majority of acceptors, or from
+// working acceptors and of working proposers; a learner learns from the leader, from a majority of acceptors, or from
 // another replica; updates go to the leader of now if it can go on, straight or through a replica that hears and reaches
 // it.
 package quorum

@@ -200,16 +200,18 @@ func (s slow) electable(p string) bool {
 
 // learns follows chains of replicas that tell each other, up to a length.
 func (s slow) learns(r, p string, length int) bool {
-	if !s.c.Works(r, Learner) {
+	holds := func(a string) bool { return s.c.Works(a, Acceptor) && s.c.Passes(p, a) }
+	asked := func(a string) bool { return holds(a) && s.both(r, a) }
+	switch {
+	case !s.c.Works(r, Learner):
 		return false
-	}
-	if s.c.Passes(p, r) && s.majority(func(a string) bool {
-		return s.c.Works(a, Acceptor) && s.c.Passes(p, a) && s.c.Passes(a, r)
-	}) {
+	case s.c.Passes(p, r):
+		return true
+	case slices.ContainsFunc(s.names, asked) && s.majority(func(a string) bool { return holds(a) && s.c.Passes(a, r) }):
 		return true
 	}
 	return length > 0 && slices.ContainsFunc(s.names, func(q string) bool {
-		return q != r && s.c.Works(q, Acceptor) && s.both(r, q) && s.learns(q, p, length-1)
+		return q != r && asked(q) && s.learns(q, p, length-1)
 	})
 }
 

@@ -177,8 +177,9 @@ func (f *facts) conclude() {
 
 func (f *facts) many(s set) bool { return bits.OnesCount64(uint64(s)) >= f.majority }
 
-// learning gives the replicas whose learners learn what is chosen while p leads: from p's Accept and the votes of a
-// majority, or from another replica whose acceptor holds entries and was told which are chosen.
+// learning gives the replicas whose learners learn what is chosen while p leads: from p, who counts the votes and says so
+// in its heartbeats; from the votes of a majority, with the value from an acceptor that holds it; or from an acceptor
+// that holds it and was told by its own learner that it is chosen.
 func (f *facts) learning(p int) set {
 	learning, voting := set(0), set(0)
 	for a := range f.heard {
@@ -187,14 +188,15 @@ func (f *facts) learning(p int) set {
 		}
 	}
 	for r := range f.heard {
-		if f.learners.has(r) && f.heard[r].has(p) && f.many(voting&f.heard[r]) {
+		counts := f.many(voting&f.heard[r]) && f.exchanges[r]&voting != 0
+		if f.learners.has(r) && (f.heard[r].has(p) || counts) {
 			learning |= 1 << r
 		}
 	}
 	for before := set(0); before != learning; {
 		before = learning
 		for r := range f.heard {
-			if f.learners.has(r) && f.exchanges[r]&learning&f.acceptors != 0 {
+			if f.learners.has(r) && f.exchanges[r]&learning&voting != 0 {
 				learning |= 1 << r
 			}
 		}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -94,13 +95,25 @@ func (c *Console) Leader() (leader, ballot string) {
 			leader = o.Status.Leader
 		}
 	}
+	if leader == "" {
+		return "", ""
+	}
+	// A replica tells the highest ballot that it has seen. The leader's own acceptor may be paused and know an old one,
+	// another replica may know one of a campaign that failed: only a ballot that the leader owns is the leader's.
+	own := ""
 	for i := range c.Replicas {
 		o := &c.Replicas[i]
-		if leader != "" && o.Fresh(c.Now) && o.Status.Leader == leader && (ballot == "" || o.ID == leader) {
+		if !o.Fresh(c.Now) || o.Status.Leader != leader {
+			continue
+		}
+		if BallotOwner(o.Status.Ballot) == leader && compareBallots(o.Status.Ballot, own) > 0 {
+			own = o.Status.Ballot
+		}
+		if ballot == "" || o.ID == leader {
 			ballot = o.Status.Ballot
 		}
 	}
-	return leader, ballot
+	return leader, cmp.Or(own, ballot)
 }
 
 // Chosen is the highest slot that any replica has told as chosen.

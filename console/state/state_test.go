@@ -44,6 +44,30 @@ func TestLeaderNeedsAMajorityOfThoseThatAnswer(t *testing.T) {
 	}
 }
 
+// The acceptor of a leader may be paused: it has promised a ballot of the leader before, and its replica tells that one.
+func TestTheBallotOfALeaderIsItsOwn(t *testing.T) {
+	now := at(10)
+	replicas := []Observation{
+		observation("r1", "r4", now, 0), observation("r2", "r4", now, 0), observation("r3", "r4", now, 0),
+		observation("r4", "r4", now, 0), observation("r5", "", at(1), 0),
+	}
+	for i, ballot := range []string{"4.r4", "10.r4", "11.r1", "3.r5", "3.r5"} {
+		replicas[i].Status.Ballot = ballot
+	}
+	var c Console
+	c = c.Observe(Snapshot{At: now, Replicas: replicas})
+	if leader, ballot := c.Leader(); leader != "r4" || ballot != "10.r4" {
+		t.Errorf("leader %q, ballot %q, want the highest that r4 owns", leader, ballot)
+	}
+	for i := range replicas {
+		replicas[i].Status.Ballot = "3.r5"
+	}
+	c = c.Observe(Snapshot{At: now, Replicas: replicas})
+	if leader, ballot := c.Leader(); leader != "r4" || ballot != "3.r5" {
+		t.Errorf("leader %q, ballot %q, want what the leader's replica tells", leader, ballot)
+	}
+}
+
 func TestRateIsOfTheLastSecondsAndSurvivesARestart(t *testing.T) {
 	var c Console
 	for i := range 50 {

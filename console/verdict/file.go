@@ -3,11 +3,14 @@ package verdict
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -34,12 +37,12 @@ func newWriter(out io.Writer) *writer { return &writer{buffer: bufio.NewWriterSi
 func (w *writer) add(operations []*Operation) {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
+	// Windows are written whole: in a part of one a read may stand without the put that it saw.
+	if w.lines += len(operations); w.err == nil && w.lines > HistoryOperationsMax {
+		w.err = fmt.Errorf("the history is longer than %d operations: the file holds its beginning", HistoryOperationsMax)
+	}
 	for _, o := range operations {
 		if w.err != nil {
-			return
-		}
-		if w.lines++; w.lines > HistoryOperationsMax {
-			w.err = fmt.Errorf("the history is longer than %d operations: the file holds its beginning", HistoryOperationsMax)
 			return
 		}
 		line, err := json.Marshal(o)
@@ -69,26 +72,20 @@ func (r *Recorder) Save() error {
 	return r.history.flush()
 }
 
-// Verify judges a saved history as a whole. Its lines may have any order.
-func Verify(in io.Reader, timeout time.Duration) (Verdict, error) {
-	keys, err := read(in)
+// Verify judges a saved history, each window with its own timeout. Its lines may have any order. It ends early with ctx.
+func Verify(ctx context.Context, in io.Reader, timeout time.Duration) (Verdict, error) {
+	keys, err := read(ctx, in)
 	if err != nil {
 		return Verdict{}, err
 	}
 	v := Verdict{Word: OK, Keys: len(keys)}
 	begun := time.Now()
 	for _, name := range slices.Sorted(maps.Keys(keys)) {
-		w := &window{key: name}
-		w.resolve(keys[name], nil, 0)
-		v.Unknown += len(w.deletes)
-		v.Checked += len(w.operations)
-		switch w.judge(timeout) {
-		case porcupine.Unknown:
-			v.Undecided = append(v.Undecided, name)
-		case porcupine.Illegal:
-			if v.Violations++; v.Failing == nil {
-				v.Failing = failingOf(w, w.shortest())
+		for w := range windows(name, keys[name]) {
+			if ctx.Err() != nil {
+				return Verdict{}, context.Cause(ctx)
 			}
+			v.take(w, timeout)
 		}
 	}
 	v.Spent = time.Since(begun)
@@ -101,14 +98,63 @@ func Verify(in io.Reader, timeout time.Duration) (Verdict, error) {
 	return v, nil
 }
 
+// take judges a window.
+func (v *Verdict) take(w *window, timeout time.Duration) {
+	for _, o := range w.recorded {
+		if o.Outcome == Unknown && o.Kind != Get {
+			v.Unknown++
+		}
+	}
+	v.Checked += len(w.operations)
+	switch w.judge(timeout) {
+	case porcupine.Unknown:
+		if n := len(v.Undecided); n == 0 || v.Undecided[n-1] != w.key {
+			v.Undecided = append(v.Undecided, w.key)
+		}
+	case porcupine.Illegal:
+		if v.Violations++; v.Failing == nil {
+			v.Failing = failingOf(w, w.shortest())
+		}
+	}
+}
+
+// windows cuts a key's operations, in the order of their calls, where none of them is under way, as a [Recorder] does
+// while they come in. Behind a delete of unknown outcome nothing is cut: it may be executed at any time.
+func windows(name string, operations []*Operation) iter.Seq[*window] {
+	return func(yield func(*window) bool) {
+		var from register
+		var pending []*Operation
+		first, end, lost := 0, time.Duration(math.MinInt64), false
+		for i := 0; i <= len(operations); i++ {
+			if i < len(operations) && (i-first < windowOperations || lost || operations[i].Call <= end) {
+				o := operations[i]
+				end, lost = max(end, o.Return), lost || o.Kind == Delete && o.Outcome == Unknown
+				continue
+			}
+			w := &window{key: name, from: from, recorded: operations[first:i]}
+			pending = w.resolve(w.recorded, pending, w.recorded[0].Call)
+			from = w.after()
+			if !yield(w) {
+				return
+			}
+			if first = i; i < len(operations) {
+				end = operations[i].Return
+				lost = operations[i].Kind == Delete && operations[i].Outcome == Unknown
+			}
+		}
+	}
+}
+
 // read gives the operations of a history file by key, in the order of their calls.
-func read(in io.Reader) (map[string][]*Operation, error) {
+func read(ctx context.Context, in io.Reader) (map[string][]*Operation, error) {
 	keys := map[string][]*Operation{}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, lineBytesMax)
 	number := 0
 	for lines.Scan() {
-		number++
+		if number++; ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if len(lines.Bytes()) == 0 {
 			continue
 		}
@@ -124,7 +170,7 @@ func read(in io.Reader) (map[string][]*Operation, error) {
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read the history after line %d: %w", number, err)
 	}
-	if number == 0 {
+	if len(keys) == 0 {
 		return nil, errors.New("the history is empty")
 	}
 	for _, operations := range keys {

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ func (w *window) shortest() *window {
 			break
 		}
 	}
-	slices.SortStableFunc(left.operations, func(a, b *Operation) int { return int(a.Call - b.Call) })
+	slices.SortStableFunc(left.operations, func(a, b *Operation) int { return cmp.Compare(a.Call, b.Call) })
 	return &left
 }
 

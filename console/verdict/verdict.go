@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -74,7 +75,7 @@ func failingOf(whole, shortest *window) *Failing {
 		for _, o := range w.operations {
 			all = append(all, *o)
 		}
-		slices.SortStableFunc(all, func(a, b Operation) int { return int(a.Call - b.Call) })
+		slices.SortStableFunc(all, func(a, b Operation) int { return cmp.Compare(a.Call, b.Call) })
 		return all
 	}
 	f.Shortest, f.Whole = copied(shortest), copied(whole)

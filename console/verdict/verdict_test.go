@@ -203,7 +203,7 @@ func TestWindowsJudgeLikeTheWhole(t *testing.T) {
 		if v.Word == Violation {
 			found++
 		}
-		saved, err := Verify(&r.buffer, time.Minute)
+		saved, err := Verify(t.Context(), &r.buffer, time.Minute)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -239,7 +239,7 @@ func TestShortestFailingHistoryIsShort(t *testing.T) {
 // planted is a history written by hand, one line for each operation: client kind key value revision call return outcome.
 func planted(t *testing.T, lines ...string) Verdict {
 	t.Helper()
-	v, err := Verify(strings.NewReader(strings.Join(lines, "\n")), time.Minute)
+	v, err := Verify(t.Context(), strings.NewReader(strings.Join(lines, "\n")), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,6 +283,39 @@ func TestPlantedHistories(t *testing.T) {
 	}
 }
 
+// TestALongHistoryOfOneKeyIsJudgedInWindows: what a judge of the whole keeps grows with the square of its length.
+func TestALongHistoryOfOneKeyIsJudgedInWindows(t *testing.T) {
+	t.Parallel()
+	const length = 40_000
+	history := func(last string) *strings.Reader {
+		var lines strings.Builder
+		lines.WriteString(line("put", "ghost", 0, 0, 5, "unknown") + "\n")
+		for i := 1; i <= length; i++ {
+			value := fmt.Sprintf("v%d", i)
+			lines.WriteString(line("put", value, i, 20*i, 20*i+10, "done") + "\n")
+			lines.WriteString(line("get", value, i, 20*i+5, 20*i+15, "done") + "\n")
+		}
+		lines.WriteString(last)
+		return strings.NewReader(lines.String())
+	}
+	for last, want := range map[string]Word{
+		line("get", fmt.Sprintf("v%d", length), length, 30*length, 30*length+1, "done"): OK,
+		line("get", "ghost", length+1, 30*length, 30*length+1, "done"):                  OK,
+		line("get", "ghost", length/2, 30*length, 30*length+1, "done"):                  Violation,
+		line("get", "v7", 7, 30*length, 30*length+1, "done"):                            Violation,
+	} {
+		v, err := Verify(t.Context(), history(last), time.Minute)
+		if err != nil || v.Word != want {
+			t.Errorf("%s: %s, %v, want %s", last, v.String(), err, want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Verify(ctx, history(""), time.Minute); err == nil {
+		t.Error("Verify does not end with its context")
+	}
+}
+
 func TestFileErrorsNameTheLine(t *testing.T) {
 	t.Parallel()
 	good := line("put", "a", 1, 0, 5, "done")
@@ -294,7 +327,7 @@ func TestFileErrorsNameTheLine(t *testing.T) {
 		{strings.Replace(good, `"return_ns":5`, `"return_ns":-5`, 1), "before it began"},
 		{strings.Replace(good, `"revision":1`, `"revision":0`, 1), "no revision"},
 	} {
-		if _, err := Verify(strings.NewReader(c.text), time.Minute); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Verify(t.Context(), strings.NewReader(c.text), time.Minute); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want %q", c.text, err, c.want)
 		}
 	}

@@ -201,13 +201,20 @@ func (e *Engine) finish() {
 		e.final = final
 		e.mutex.Unlock()
 	}
-	if !e.current().Keep {
+	if !e.current().Keep && e.wrote() {
 		e.enter(PhaseCleaning)
 		if err := e.clean(); err != nil {
 			e.complain(err)
 		}
 	}
 	e.enter(PhaseEnded)
+}
+
+// wrote tells whether there may be keys of ours: who only reads deletes nothing.
+func (e *Engine) wrote() bool {
+	var p Progress
+	e.tally.fill(&p)
+	return p.Operations[putIndex].Sent > 0
 }
 
 // complain keeps what went wrong beside the operations.

@@ -204,14 +204,14 @@ func picture(name string, failing *verdict.Failing) error {
 	return errors.Join(failing.Picture(out), out.Flush(), file.Close())
 }
 
-// Verify judges a history file that was saved before.
-func Verify(name string) (v verdict.Verdict, err error) {
+// Verify judges a history file that was saved before. It ends early with ctx.
+func Verify(ctx context.Context, name string) (v verdict.Verdict, err error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return v, fmt.Errorf("open the history: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if v, err = verdict.Verify(file, verdict.JudgeTimeout); err != nil {
+	if v, err = verdict.Verify(ctx, file, verdict.JudgeTimeout); err != nil {
 		return v, fmt.Errorf("%s: %w", name, err)
 	}
 	return v, nil

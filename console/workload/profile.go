@@ -91,7 +91,7 @@ func (p *Profile) Check() error {
 	switch {
 	case !slices.Contains([]Distribution{Uniform, Zipf}, p.Distribution):
 		return fmt.Errorf("dist=%s must be uniform or zipf", p.Distribution)
-	case p.Rate < 0 || p.Rate > RateMax:
+	case !(p.Rate >= 0 && p.Rate <= RateMax): // nor what is no number
 		return fmt.Errorf("rate=%g must be from 0 to %d operations a second", p.Rate, RateMax)
 	case p.Time < 0 || p.Time > TimeMax:
 		return fmt.Errorf("time=%v must be from 0 to %v", p.Time, TimeMax)

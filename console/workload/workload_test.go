@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -122,7 +123,7 @@ func TestHonestStoreIsOKAndLeftClean(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Fatalf("files %v, error %v", files, err)
 	}
-	if v, err := Verify(files[0]); err != nil || v.Word != verdict.OK || v.Checked == 0 {
+	if v, err := Verify(t.Context(), files[0]); err != nil || v.Word != verdict.OK || v.Checked == 0 {
 		t.Errorf("from the file: %s, error %v", v.String(), err)
 	}
 }
@@ -149,7 +150,7 @@ func TestLyingStoreIsFound(t *testing.T) {
 	if page, err := os.ReadFile(files[1]); err != nil || !strings.Contains(string(page), "<html") {
 		t.Errorf("the picture: %v", err)
 	}
-	if v, err := Verify(files[0]); err != nil || v.Word != verdict.Violation {
+	if v, err := Verify(t.Context(), files[0]); err != nil || v.Word != verdict.Violation {
 		t.Errorf("from the file: %s, error %v", v.String(), err)
 	}
 }
@@ -238,6 +239,7 @@ func TestProfilesAreChecked(t *testing.T) {
 		"size=":    func(p *Profile) { p.ValueBytes = -1 },
 		"dist=":    func(p *Profile) { p.Distribution = "normal" },
 		"rate=":    func(p *Profile) { p.Rate = -1 },
+		"rate=NaN": func(p *Profile) { p.Rate = math.NaN() },
 		"time=":    func(p *Profile) { p.Time = -1 },
 		"timeout=": func(p *Profile) { p.Timeout = -1 },
 	} {
