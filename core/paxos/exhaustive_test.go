@@ -38,9 +38,8 @@ type explorer struct {
 // letterSet is a set of letters by their numbers.
 type letterSet [lettersMax / 64]uint64
 
-func (s *letterSet) has(id int) bool { return s[id/64]&(1<<(id%64)) != 0 }
-func (s *letterSet) put(id int)      { s[id/64] |= 1 << (id % 64) }
-func (s *letterSet) drop(id int)     { s[id/64] &^= 1 << (id % 64) }
+func (s *letterSet) put(id int)  { s[id/64] |= 1 << (id % 64) }
+func (s *letterSet) drop(id int) { s[id/64] &^= 1 << (id % 64) }
 
 // each visits the letters in order.
 func (s *letterSet) each(visit func(id int)) {
