@@ -29,6 +29,8 @@ type cluster struct {
 	t       *testing.T
 	config  *config.Config
 	running []*member
+	// checkpoint is the pause between two checkpoints of the applied state.
+	checkpoint time.Duration
 }
 
 // member is one replica: its daemon is nil while it is stopped.
@@ -40,14 +42,25 @@ type member struct {
 // newCluster makes and starts a cluster with faults allowed.
 func newCluster(t *testing.T, replicas int) *cluster {
 	t.Helper()
-	c := &cluster{t: t}
+	return startCluster(t, replicas, "64MiB", checkpointEvery)
+}
+
+// newForgetfulCluster is newCluster with acceptors that cut their logs early and often.
+func newForgetfulCluster(t *testing.T, replicas int) *cluster {
+	t.Helper()
+	return startCluster(t, replicas, "1MiB", 100*time.Millisecond)
+}
+
+func startCluster(t *testing.T, replicas int, keep string, checkpoint time.Duration) *cluster {
+	t.Helper()
+	c := &cluster{t: t, checkpoint: checkpoint}
 	var text strings.Builder
 	var peers, clients []net.Listener
 	for i := range replicas {
 		peers, clients = append(peers, open(t, "127.0.0.1:0")), append(clients, open(t, "127.0.0.1:0"))
 		fmt.Fprintf(&text, "[replicas.r%d]\nclient = %q\npeer = %q\n", i+1, clients[i].Addr(), peers[i].Addr())
 	}
-	fmt.Fprintf(&text, "[storage]\ndir = %q\nsegment = \"2MiB\"\nkeep = \"1MiB\"\n", t.TempDir())
+	fmt.Fprintf(&text, "[storage]\ndir = %q\nsegment = \"2MiB\"\nkeep = %q\n", t.TempDir(), keep)
 	text.WriteString("[log]\nrequests = \"all\"\n[faults]\nenabled = true\n")
 	var err error
 	if c.config, err = config.Parse(config.Source{Name: "config.toml", Text: []byte(text.String())}); err != nil {
@@ -98,7 +111,7 @@ func (c *cluster) start(i int, peers, clients net.Listener) {
 	m := c.running[i]
 	m.settings = settings{
 		config: c.config, identity: id, dir: c.config.ReplicaDir(r.ID), logger: logger.With("replica", r.ID), ring: ring,
-		checkpoint: 100 * time.Millisecond,
+		checkpoint: c.checkpoint,
 		fatal:      func(f host.Failure) { c.t.Errorf("%s: %s failed: %v\n%s", r.ID, f.Role, f.Err, f.Stack) },
 	}
 	m.daemon = newDaemon(m.settings)

@@ -65,7 +65,7 @@ func (c *cluster) loseMajority() {
 // When a majority has lost its memory the cluster stops and says so; what is left becomes a new cluster, by a plan that
 // is shown first, and the old replicas are kept out of it.
 func TestMajorityLost(t *testing.T) {
-	c := newCluster(t, 3)
+	c := newForgetfulCluster(t, 3)
 	ctx := context.Background()
 	must[client.Info](t)(c.client().Put(ctx, []byte("first"), []byte("value")))
 	c.fill(4)

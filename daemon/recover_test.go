@@ -103,7 +103,7 @@ func lose(t *testing.T, path string) {
 // Whatever a replica has lost while it was down, it comes back by itself, votes again, and has lost nothing: its log,
 // its applied state alone after its log was cut, or both.
 func TestLostStateComesBack(t *testing.T) {
-	c := newCluster(t, 3)
+	c := newForgetfulCluster(t, 3)
 	ctx := context.Background()
 	must[client.Info](t)(c.client().Put(ctx, []byte("first"), []byte("value")))
 	c.fill(6)
@@ -139,7 +139,7 @@ func TestLostStateComesBack(t *testing.T) {
 
 // A replica that was away while all others cut their logs gets a snapshot, while the load goes on, and then the rest.
 func TestLaggardGetsASnapshot(t *testing.T) {
-	c := newCluster(t, 3)
+	c := newForgetfulCluster(t, 3)
 	ctx := context.Background()
 	must[client.Info](t)(c.client().Put(ctx, []byte("first"), []byte("value")))
 	c.stop(2)
@@ -171,7 +171,7 @@ func TestLaggardGetsASnapshot(t *testing.T) {
 
 // A folder that was removed while its replica was down: the others tell it who it is.
 func TestLostFolderComesBack(t *testing.T) {
-	c := newCluster(t, 3)
+	c := newForgetfulCluster(t, 3)
 	ctx := context.Background()
 	must[client.Info](t)(c.client().Put(ctx, []byte("first"), []byte("value")))
 	c.fill(4)
@@ -213,14 +213,14 @@ func TestLostFolderComesBack(t *testing.T) {
 // A wipe by an operator's word costs a role its state, with a permit; while one replica is without its state, no other
 // gets one. The cluster goes on, and all come back.
 func TestWipe(t *testing.T) {
-	c := newCluster(t, 5)
+	c := newForgetfulCluster(t, 5)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	defer cancel()
 	must[client.Info](t)(c.client().Put(ctx, []byte("first"), []byte("value")))
 	c.fill(4)
-	operators := make([]*client.Operator, 5)
-	for i := range operators {
-		operators[i] = c.operator(i)
+	var operators []*client.Operator
+	for i := range 5 {
+		operators = append(operators, c.operator(i))
 	}
 	wipe := func(i int, role string, down time.Duration) error {
 		_, err := operators[i].Role(ctx, protocol.RoleControl{
@@ -232,7 +232,6 @@ func TestWipe(t *testing.T) {
 	insist := func(i int, role string, down time.Duration) error {
 		err := wipe(i, role, down)
 		for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "no permit") {
-			time.Sleep(conditionEvery / 10)
 			err = wipe(i, role, down)
 		}
 		return err

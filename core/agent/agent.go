@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"synod/core/paxos"
 	"synod/core/wal"
@@ -189,7 +190,8 @@ func (a *Agent) tellCheckpoint(ticks int, out *paxos.Output) {
 		return
 	}
 	a.checkpoint, a.untold, a.checkpointed = durable, 0, true
-	out.Messages = append(out.Messages, paxos.Envelope{
+	// First of all: an acceptor that waits for it can then answer the rest.
+	out.Messages = slices.Insert(out.Messages, 0, paxos.Envelope{
 		Cluster: a.cfg.Cluster, From: paxos.Address{Replica: a.cfg.Self, Roles: paxos.RoleLearner},
 		Incarnation: a.cfg.Incarnation, To: paxos.Address{Replica: a.cfg.Self, Roles: paxos.RoleAcceptor},
 		Message: &paxos.Checkpoint{Slot: durable},

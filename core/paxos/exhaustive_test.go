@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -29,15 +30,16 @@ type explorer struct {
 	seen     map[[2]uint64]struct{}
 	known    map[letterSet]*ghost // what follows from what was promised and voted
 	seeds    [2]maphash.Seed
+	shuffled bool
+	random   *rand.Rand
 	broken   error
 }
 
 // letterSet is a set of letters by their numbers.
 type letterSet [lettersMax / 64]uint64
 
-func (s *letterSet) has(id int) bool { return s[id/64]&(1<<(id%64)) != 0 }
-func (s *letterSet) put(id int)      { s[id/64] |= 1 << (id % 64) }
-func (s *letterSet) drop(id int)     { s[id/64] &^= 1 << (id % 64) }
+func (s *letterSet) put(id int)  { s[id/64] |= 1 << (id % 64) }
+func (s *letterSet) drop(id int) { s[id/64] &^= 1 << (id % 64) }
 
 // each visits the letters in order.
 func (s *letterSet) each(visit func(id int)) {
@@ -98,7 +100,7 @@ type scope struct {
 
 func newExplorer(plant mutant.Set) *explorer {
 	return &explorer{
-		plant: plant, unitIDs: map[string]uint32{}, letterID: map[string]int{},
+		plant: plant, shuffled: plant != (mutant.Set{}), random: rand.New(rand.NewPCG(1, 1)), unitIDs: map[string]uint32{}, letterID: map[string]int{},
 		steps: map[stepKey]stepResult{}, seen: map[[2]uint64]struct{}{}, known: map[letterSet]*ghost{},
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
@@ -120,6 +122,10 @@ func (x *explorer) explore(within scope, statesMax int) int {
 	}
 	x.isNew(&first)
 	for waiting := []worldState{first}; len(waiting) > 0 && x.broken == nil && len(x.seen) < statesMax; {
+		if x.shuffled { // a bug is found sooner in all directions than in depth
+			pick := x.random.IntN(len(waiting))
+			waiting[pick], waiting[len(waiting)-1] = waiting[len(waiting)-1], waiting[pick]
+		}
 		state := waiting[len(waiting)-1]
 		waiting = waiting[:len(waiting)-1]
 		x.successors(&state, func(next *worldState) {

@@ -111,7 +111,11 @@ func (l *Learner) Step(e Envelope, out *Output) {
 		l.onRead(&e, m)
 	case *ReadAnswer:
 		l.onReadAnswer(&e, m)
-	case *Refusing, *Recovering:
+	case *Refusing:
+		if l.catchUp.started { // at the start the own acceptor only waits for a word of ours
+			l.onNoAnswer(&e)
+		}
+	case *Recovering:
 		l.onNoAnswer(&e)
 	case *SnapshotReady:
 		if e.From.Replica == l.cfg.Self {

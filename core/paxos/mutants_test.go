@@ -34,19 +34,22 @@ func TestMutantsDieInTheWorld(t *testing.T) {
 }
 
 // TestMutantsDieInEveryOrder: the walk through all states finds those bugs that
-// one slot and three acceptors are enough for.
+// one slot, three acceptors and one loss of memory are enough for.
 func TestMutantsDieInEveryOrder(t *testing.T) {
-	for _, id := range []mutant.ID{
-		mutant.M3, mutant.M7, mutant.M9, mutant.M12, mutant.M13, mutant.M41,
-	} {
-		x := newExplorer(mutant.Of(id))
-		states := x.explore(scope{3, [2]uint8{2, 1}, 1, 0}, 500_000)
-		if x.broken == nil {
-			t.Errorf("%s survives %d states", id, states)
-			continue
+	walk := func(within scope, ids ...mutant.ID) {
+		for _, id := range ids {
+			x := newExplorer(mutant.Of(id))
+			states := x.explore(within, 500_000)
+			if x.broken == nil {
+				t.Errorf("%s survives %d states", id, states)
+				continue
+			}
+			t.Logf("%s dies after %d states: %v", id, states, x.broken)
 		}
-		t.Logf("%s dies after %d states: %v", id, states, x.broken)
 	}
+	walk(scope{3, [2]uint8{2, 1}, 1, 0}, mutant.M3, mutant.M7, mutant.M9, mutant.M12, mutant.M13, mutant.M41)
+	walk(scope{3, [2]uint8{1, 1}, 0, 1},
+		mutant.M15, mutant.M17, mutant.M18, mutant.M19, mutant.M20, mutant.M21, mutant.M38)
 }
 
 // TestMutantsDieInStories: each counterexample breaks a promise if the rule that it

@@ -155,6 +155,7 @@ func (h *host) tell() {
 		case paxos.EventResigned, paxos.EventFollowing:
 			h.leads = false
 		case paxos.EventNormal:
+			h.replica.latest = max(h.replica.latest, note.Incarnation)
 			if !slices.Contains(h.replica.wholeLives, note.Incarnation) {
 				h.replica.wholeLives = append(h.replica.wholeLives, note.Incarnation)
 			}

@@ -24,7 +24,11 @@ func (f *faults) permit(r *replica) bool {
 // returnPermit looks whether a replica has all that it needs.
 func (f *faults) returnPermit(r *replica) {
 	h := r.acceptor
-	if !f.lost.has(r.id) || h.agent == nil || h.busy || h.life == f.lostLives[r.id] || h.agent.Status().State != "normal" {
+	if !f.lost.has(r.id) || h.agent == nil || h.busy || h.life == f.lostLives[r.id] {
+		return
+	}
+	status := h.agent.Status()
+	if status.State != "normal" || status.Incarnation < r.latest { // an older life has not heard of it yet
 		return
 	}
 	durable := r.durable()

@@ -33,6 +33,8 @@ type replica struct {
 	// wholeLives those of which the logs were complete once and still lie there.
 	incarnation paxos.Incarnation
 	wholeLives  []paxos.Incarnation
+	// latest is the highest life in which the acceptor was ever normal.
+	latest paxos.Incarnation
 	// flushAt is when the store is made durable next.
 	flushAt check.Time
 	// wallOffset is how wrong the wall clock is, in milliseconds.

@@ -248,7 +248,7 @@ func classOf(kind paxos.Kind) class {
 		return classControl
 	case paxos.KindForward:
 		return classForward
-	case paxos.KindPromise:
+	case paxos.KindPromise, paxos.KindRecoverState:
 		return classPromise
 	case paxos.KindFetch:
 		return classFetch

@@ -82,10 +82,10 @@ type pair struct {
 	fetcher *Fetcher
 }
 
-func newPair(t *testing.T, change func(asks int, c *protocol.SnapshotChunk) bool) *pair {
+func newPair(t *testing.T, patience time.Duration) *pair {
 	t.Helper()
 	p := &pair{
-		t: t, servers: map[paxos.ReplicaID]*Server{}, change: change, store: memstore.New(0),
+		t: t, servers: map[paxos.ReplicaID]*Server{}, store: memstore.New(0),
 		ready: make(chan uint64, 1),
 	}
 	p.fetcher = NewFetcher(FetcherOptions{
@@ -95,7 +95,7 @@ func newPair(t *testing.T, change func(asks int, c *protocol.SnapshotChunk) bool
 			p.begun = append(p.begun, r)
 			return r, nil
 		},
-		AskAgain: 5 * time.Millisecond, Patience: 200 * time.Millisecond,
+		AskAgain: 5 * time.Millisecond, Patience: patience,
 	})
 	t.Cleanup(p.fetcher.Close)
 	return p
@@ -148,7 +148,7 @@ func (p *pair) expect(slot uint64) {
 }
 
 func TestFetch(t *testing.T) {
-	p := newPair(t, nil)
+	p := newPair(t, long)
 	p.serve(2, 7, stateAt(t, 100)) // 1 MB, four chunks
 	p.fetcher.Want(paxos.Snapshot{From: 2, AtLeast: 90})
 	p.expect(100)
@@ -160,7 +160,7 @@ func TestFetch(t *testing.T) {
 // What is lost is asked for again; what comes twice or out of place is not taken twice.
 func TestFetchOverABadNetwork(t *testing.T) {
 	var before protocol.SnapshotChunk
-	p := newPair(t, nil)
+	p := newPair(t, long)
 	p.change = func(asks int, c *protocol.SnapshotChunk) bool {
 		switch asks % 4 {
 		case 1:
@@ -180,7 +180,7 @@ func TestFetchOverABadNetwork(t *testing.T) {
 
 // The other replica's process ends in the middle: the transfer begins anew with a copy of its next one.
 func TestServerBeginsAnew(t *testing.T) {
-	p := newPair(t, nil)
+	p := newPair(t, long)
 	store := stateAt(t, 300)
 	ended := false
 	p.change = func(_ int, c *protocol.SnapshotChunk) bool {
@@ -200,7 +200,7 @@ func TestServerBeginsAnew(t *testing.T) {
 
 // A replica that does not answer, or that is not far enough, is given up; the next wish may name another.
 func TestFetchGivesUp(t *testing.T) {
-	p := newPair(t, nil)
+	p := newPair(t, 200*time.Millisecond)
 	p.serve(3, 7, stateAt(t, 10))
 	p.serve(4, 7, stateAt(t, 60))
 	for _, silent := range []paxos.ReplicaID{2, 3} {
@@ -221,7 +221,7 @@ func TestFetchGivesUp(t *testing.T) {
 // A changed byte is found, in whatever part it is, and nothing is installed.
 func TestDamagedTransfer(t *testing.T) {
 	for _, at := range []uint64{3, 40, 300_000} {
-		p := newPair(t, nil)
+		p := newPair(t, long)
 		damaged := make(chan struct{}, 1)
 		p.change = func(_ int, c *protocol.SnapshotChunk) bool {
 			if c.Reason == "" && at >= c.Offset && at < c.Offset+uint64(len(c.Data)) {
