@@ -31,7 +31,7 @@ var hostileTexts = []string{
 func (h *hostile) text() string {
 	text := hostileTexts[h.random.IntN(len(hostileTexts))]
 	if h.random.IntN(8) == 0 {
-		text = strings.Repeat(text, 1+h.random.IntN(2000))
+		text = strings.Repeat(text, 1+h.random.IntN(200))
 	}
 	return text
 }
@@ -89,7 +89,7 @@ func (h *hostile) change(v reflect.Value) {
 func (h *hostile) list(v reflect.Value, hit bool) {
 	length := v.Len()
 	if hit && h.random.IntN(3) == 0 {
-		length = []int{0, 1, 3, 60, 1000}[h.random.IntN(5)]
+		length = []int{0, 1, 3, 60, 256}[h.random.IntN(5)]
 	}
 	list := reflect.MakeSlice(v.Type(), length, length)
 	for i := range length {
