@@ -142,6 +142,10 @@ func TestQuittingAsksWhileAFaultOfOursLasts(t *testing.T) {
 	if !keys(m, "qy") {
 		t.Error("yes does not quit")
 	}
+	m.options.Owner = "ada@corp"
+	if !m.ours("ada@corp@127.0.0.1:7") || !m.ours("ada@corp") || m.ours("ada@127.0.0.1:7") || m.ours("eve@ada@corp@127.0.0.1:7") {
+		t.Error("owners are confused")
+	}
 }
 
 func TestFrozenPagesStandStillAndTheHeaderDoesNot(t *testing.T) {

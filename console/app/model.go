@@ -216,8 +216,8 @@ func (m *Model) interrupt() tea.Cmd {
 
 // ours tells whether a fault was set under our name. Replicas add the address it came from.
 func (m *Model) ours(owner string) bool {
-	name, _, _ := strings.Cut(owner, "@")
-	return m.options.Owner != "" && name == m.options.Owner
+	address, ours := strings.CutPrefix(owner, m.options.Owner) // a name may hold an @ of its own
+	return ours && m.options.Owner != "" && (address == "" || strings.LastIndex(address, "@") == 0)
 }
 
 // quit leaves, after a question if something would be lost or left behind.

@@ -17,7 +17,7 @@ import (
 const (
 	watchInterval = 100 * time.Millisecond // of a status; the screen is drawn as often
 	retryMin      = 100 * time.Millisecond // before a replica is dialled again; doubles
-	retryMax      = 5 * time.Second
+	retryMax      = time.Second            // a replica that is back is seen soon, by people who wait for it
 )
 
 // Follower uses the one connection to a replica while it lasts: it subscribes or asks, and keeps what comes. Follow

@@ -224,5 +224,23 @@ func historyMarks(h *state.History, columns int) []chartMark {
 		}
 		marks = append(marks, chartMark{back, letter, mark.Text})
 	}
+	return apart(marks, columns)
+}
+
+// apart moves a fault one column to the left that shares its second with a change of leader, most often one that it has
+// caused: both are seen, in their order.
+func apart(marks []chartMark, columns int) []chartMark {
+	taken := map[int]bool{}
+	led := map[int]bool{}
+	for i := range marks {
+		taken[marks[i].back] = true
+		led[marks[i].back] = led[marks[i].back] || marks[i].letter == "L"
+	}
+	for i := range marks {
+		before := marks[i].back + 1
+		if marks[i].letter == "F" && led[before-1] && !taken[before] && before < columns {
+			marks[i].back, taken[before] = before, true
+		}
+	}
 	return marks
 }

@@ -2,6 +2,7 @@ package panel
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,19 @@ func TestChartsFillTheirRoom(t *testing.T) {
 	for _, want := range []string{"pause r3.acceptor", "r1 to r2", "now"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func TestAFaultIsSeenBesideTheChangeOfLeaderThatItCaused(t *testing.T) {
+	for _, row := range []struct{ marks, want []chartMark }{
+		{[]chartMark{{7, "F", ""}, {7, "L", ""}}, []chartMark{{8, "F", ""}, {7, "L", ""}}},
+		{[]chartMark{{8, "F", ""}, {7, "F", ""}, {7, "L", ""}}, []chartMark{{8, "F", ""}, {7, "F", ""}, {7, "L", ""}}},
+		{[]chartMark{{9, "F", ""}, {9, "L", ""}}, []chartMark{{9, "F", ""}, {9, "L", ""}}}, // the last column
+		{[]chartMark{{3, "F", ""}, {2, "L", ""}}, []chartMark{{3, "F", ""}, {2, "L", ""}}},
+	} {
+		if got := apart(slices.Clone(row.marks), 10); !slices.Equal(got, row.want) {
+			t.Errorf("%v became %v, want %v", row.marks, got, row.want)
 		}
 	}
 }

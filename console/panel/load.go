@@ -175,7 +175,7 @@ func loadMarks(c *state.Console, newest time.Time, columns int) (marks []chartMa
 		}
 		marks = append(marks, chartMark{back, letter, mark.Text})
 	}
-	return marks
+	return apart(marks, columns)
 }
 
 // shortMillis writes a duration in milliseconds with as many digits as say something.

@@ -153,3 +153,24 @@ func TestAKilledReplicaSaysHowItComesBack(t *testing.T) {
 		}
 	}
 }
+
+func TestANoteNamesTheLinksThatAReplicaKeepsBroken(t *testing.T) {
+	c := &state.Console{Now: time.Now()}
+	status := protocol.Status{Faults: []protocol.FaultStatus{
+		{Kind: "cut", Peer: "r4", Direction: protocol.DirectionBoth},
+		{Kind: "cut", Peer: "r3", Direction: protocol.DirectionBoth},
+		{Kind: "delay", Peer: "r2", Direction: protocol.DirectionOut},
+		{Kind: "loss", Peer: "r5", Direction: protocol.DirectionIn},
+		{Kind: "pause", Role: "acceptor"},
+	}}
+	v := &view{
+		console: c, theme: theme.New(true), fresh: true,
+		Observation: &state.Observation{ID: "r1", Connected: true, Known: true, At: c.Now, Status: status},
+	}
+	if got, want := ansi.Strip(v.note()), "cut r3 r4, delay to r2, loss from r5"; got != want {
+		t.Errorf("note %q, want %q", got, want)
+	}
+	if got := v.now(24_850); got != "24.9" && got != "24.8" {
+		t.Errorf("%q in four cells", got)
+	}
+}

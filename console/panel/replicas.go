@@ -11,6 +11,7 @@ import (
 	"synod/console/command"
 	"synod/console/state"
 	"synod/console/theme"
+	"synod/protocol"
 )
 
 // column is one column of the table of replicas.
@@ -243,7 +244,7 @@ func (v *view) now(us int64) string {
 	if !v.fresh {
 		us = 0
 	}
-	return right(micros(us), 4)
+	return right(millis(float64(us)), 4)
 }
 
 // roundTrip is the median way to the peers and back, now and in the last seconds.
@@ -375,6 +376,9 @@ func (v *view) note() string {
 		}
 		words = append(words, styled(v.theme.Warning, command.Visible(text)))
 	}
+	if links := v.linkFaults(); links != "" {
+		words = append(words, styled(v.theme.Warning, command.Visible(links)))
+	}
 	if v.Status.Chaos {
 		words = append(words, styled(v.theme.Warning, "chaos"))
 	}
@@ -391,6 +395,34 @@ func progress(cause string) string {
 	return text
 }
 
+// linkFaults says which faults of links this replica was told to keep, such as "cut r3 r4, delay to r2".
+func (v *view) linkFaults() string {
+	var order []string
+	peers := map[string][]string{}
+	for i := range v.Status.Faults {
+		fault := &v.Status.Faults[i]
+		if fault.Peer == "" {
+			continue
+		}
+		what := fault.Kind
+		switch fault.Direction {
+		case protocol.DirectionOut:
+			what += " to"
+		case protocol.DirectionIn:
+			what += " from"
+		}
+		if _, seen := peers[what]; !seen {
+			order = append(order, what)
+		}
+		peers[what] = append(peers[what], fault.Peer)
+	}
+	for i, what := range order {
+		slices.Sort(peers[what])
+		order[i] = what + " " + strings.Join(slices.Compact(peers[what]), " ")
+	}
+	return strings.Join(order, ", ")
+}
+
 // details is the second row: address, round trips, disk, queues, age of the process.
 func (v *view) details(width int) string {
 	quiet := func(text string) string { return styled(v.theme.Quiet, text) }
@@ -403,8 +435,8 @@ func (v *view) details(width int) string {
 	if v.fresh {
 		tripMax, syncMax = v.worstTrip(), v.Status.SyncMicros.P99
 	}
-	text += quiet("  rtt ") + v.roundTrip(graph+5) + quiet(" max "+right(micros(tripMax), 5)+" ms") +
-		quiet("  fsync ") + v.sync(graph+5) + quiet(" p99 "+right(micros(syncMax), 5)+" ms")
+	text += quiet("  rtt ") + v.roundTrip(graph+5) + quiet(" max "+right(millis(float64(tripMax)), 5)+" ms") +
+		quiet("  fsync ") + v.sync(graph+5) + quiet(" p99 "+right(millis(float64(syncMax)), 5)+" ms")
 	if v.fresh {
 		text += quiet("  queue "+right(short(float64(v.waiting())), 4)) +
 			quiet("  up "+span(time.Duration(v.Status.UptimeMS)*time.Millisecond))

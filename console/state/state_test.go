@@ -177,3 +177,13 @@ func TestHistoryDropsRepeatsAndSecrets(t *testing.T) {
 		t.Errorf("%d lines of history", len(line.history))
 	}
 }
+
+func TestASlotTookMillisecondsOrSeconds(t *testing.T) {
+	for took, want := range map[time.Duration]string{
+		2250 * time.Microsecond: "2.2 ms", 724_500 * time.Microsecond: "724.5 ms", 37684 * time.Millisecond: "37 s",
+	} {
+		if got := tookFor(took); got != want {
+			t.Errorf("%v is %q, want %q", took, got, want)
+		}
+	}
+}

@@ -42,7 +42,7 @@ func (c *Console) Explain(slot uint64) Verdict {
 func (c *Console) explainApplied(in *Instance) Verdict {
 	took := ""
 	if in.Took > 0 {
-		took = fmt.Sprintf(", %.1f ms after it was proposed", float64(in.Took)/float64(time.Millisecond))
+		took = ", " + tookFor(in.Took) + " after it was proposed"
 	}
 	var lagging grouped
 	for i := range c.Replicas {
@@ -289,6 +289,14 @@ func Percent(permille int) string {
 		return fmt.Sprintf("%d%%", permille/10)
 	}
 	return fmt.Sprintf("%d.%d%%", permille/10, permille%10)
+}
+
+// tookFor writes how long a slot took: to a tenth of a millisecond below a second, where that tells a disk from a network.
+func tookFor(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	}
+	return brief(d)
 }
 
 // brief writes a duration for a sentence.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,5 +66,24 @@ func TestStatusesThatDifferOnlyInClocksAreNotPushed(t *testing.T) {
 	after.Requests.Updates++
 	if !changed(&before, &after) {
 		t.Error("an answered request, whose rate people look at, does not")
+	}
+}
+
+// TestAStatusFitsWhateverOperatorsCallThemselves: with as many faults as a replica takes, by names that JSON makes long.
+func TestAStatusFitsWhateverOperatorsCallThemselves(t *testing.T) {
+	name := owner(strings.Repeat("\x01", 100_000), "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff%enp0s31f6]:65535")
+	var status protocol.Status
+	for range 256 {
+		status.Faults = append(status.Faults, protocol.FaultStatus{
+			ID: 1 << 60, Fault: "delay r1<>r3 9m59.999999s jitter 9m59.999999s loss 99.9%", Owner: name, Since: time.Now(),
+			Until: time.Now(), Kind: "delay", Peer: "r3", Direction: "both", DelayMicros: 1 << 40, JitterMicros: 1 << 40,
+			LossPermille: 999,
+		})
+	}
+	if _, err := protocol.AppendJSON(nil, 1, &status); err != nil {
+		t.Error(err)
+	}
+	if got := owner("ada", "127.0.0.1:5"); got != "ada@127.0.0.1:5" {
+		t.Error(got)
 	}
 }

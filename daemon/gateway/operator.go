@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -175,8 +176,16 @@ func (o *operatorConn) answer(f protocol.Frame) error {
 	}
 }
 
+// ownerBytesMax is how much is kept of the name that an operator gives: it is in
+// every status, with every fault, and a status that does not fit into a frame would
+// blind all operators.
+const ownerBytesMax = 64
+
 // owner names who asked for a fault: the name that he gives, and from where.
 func owner(name, address string) string {
+	if len(name) > ownerBytesMax {
+		name = strings.ToValidUTF8(name[:ownerBytesMax], "")
+	}
 	if name == "" {
 		return address
 	}
