@@ -50,6 +50,10 @@ func (d *daemon) Status() protocol.Status {
 			Queue: roles[i].Kind.String(), Length: roles[i].Waiting, Limit: mailboxMessagesMax, Dropped: roles[i].Dropped,
 		})
 	}
+	if p := d.fetcher.Progress(); p.Total > 0 {
+		s.Roles[2].Cause = fmt.Sprintf("fetching a snapshot at slot %d from %s: %d of %d KiB", p.Slot, p.From,
+			p.Bytes>>10, p.Total>>10)
+	}
 	forwards, others := d.links.Waiting()
 	forwardsMax, othersMax := d.links.WaitingMax()
 	forwardsDropped := d.counters.ForwardsDropped.Load() // first: it is part of the other

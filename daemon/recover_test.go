@@ -214,10 +214,10 @@ func TestLostFolderComesBack(t *testing.T) {
 // gets one. The cluster goes on, and all come back.
 func TestWipe(t *testing.T) {
 	c := newForgetfulCluster(t, 5)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*patience)
 	defer cancel()
 	must[client.Info](t)(c.client().Put(ctx, []byte("first"), []byte("value")))
-	c.fill(4)
+	c.fill(2)
 	var operators []*client.Operator
 	for i := range 5 {
 		operators = append(operators, c.operator(i))

@@ -89,7 +89,8 @@ func peerVectors() []vector {
 			Last: true, Entries: entries,
 		},
 		&paxos.Recovering{Nonce: nonce},
-		&paxos.Revived{Vector: incarnations},
+		&paxos.Revived{Vector: incarnations, Promised: ballot, Highest: 900},
+		&paxos.Remembered{Incarnation: 300, Promised: older, Highest: 901},
 	}
 	vectors := make([]vector, 0, len(messages))
 	for _, m := range messages {

@@ -117,7 +117,9 @@ func appendRecovery(dst []byte, message paxos.Message) []byte {
 	case *paxos.Recovering:
 		return appendNonce(dst, &m.Nonce)
 	case *paxos.Revived:
-		return appendVector(dst, &m.Vector)
+		return appendSlot(appendBallot(appendVector(dst, &m.Vector), m.Promised), m.Highest)
+	case *paxos.Remembered:
+		return appendSlot(appendBallot(binary.AppendUvarint(dst, uint64(m.Incarnation)), m.Promised), m.Highest)
 	}
 	panic(fmt.Sprintf("protocol: %s never leaves its replica", message.Kind()))
 }
@@ -275,7 +277,9 @@ func (d *decoder) recovery(kind paxos.Kind) paxos.Message {
 	case paxos.KindRecovering:
 		return &paxos.Recovering{Nonce: d.nonce()}
 	case paxos.KindRevived:
-		return &paxos.Revived{Vector: d.vector()}
+		return &paxos.Revived{Vector: d.vector(), Promised: d.ballot(), Highest: d.slot()}
+	case paxos.KindRemembered:
+		return &paxos.Remembered{Incarnation: paxos.Incarnation(d.uvarint()), Promised: d.ballot(), Highest: d.slot()}
 	}
 	d.fail("kind %d is not known, the sender may be of a later version", kind)
 	return nil

@@ -89,6 +89,8 @@ type Acceptor struct {
 
 	now     uint64 // ticks since the start
 	revived uint64 // when the others were last told of this life
+	// memories are what the others have said that they remember.
+	memories [ReplicasMax]memoryOf
 	// attempt counts the attempts to recover since the start.
 	attempt uint64
 }
@@ -234,6 +236,8 @@ func (a *Acceptor) Step(e Envelope, out *Output) {
 		a.onRecover(&e, m, out)
 	case *Revived:
 		a.onRevived(&e, m, out)
+	case *Remembered:
+		a.onRemembered(&e, m, out)
 	}
 }
 

@@ -7,6 +7,7 @@ func moreCounterexamples() []counterexample {
 		{"a part told before the new life was recorded", 3, []mutant.ID{mutant.M25c}, partBeforeRecord},
 		{"an installed entry is no vote", 3, []mutant.ID{mutant.M35}, installedIsNoVote},
 		{"an attempt abandoned at life 3 while life 2 completes", 5, nil, abandonedAttempt},
+		{"a log put back to an earlier state of its life", 3, nil, logPutBack},
 		{"a read answered by who has recovered", 3, []mutant.ID{mutant.M29c, mutant.M29b}, readAfterRecovery},
 		{"a read answered by who has cut", 3, []mutant.ID{mutant.M29d}, readAfterCut},
 		{"a cut above the own checkpoint", 3, []mutant.ID{mutant.M24}, cutTooFar},
@@ -76,6 +77,29 @@ func abandonedAttempt(s *stage) {
 	s.recover(acceptorA, acceptorB, acceptorC, acceptorD)
 	if life := s.acceptors[0].Incarnation(); life < 4 && !s.plant.Has(mutant.M38) {
 		s.ghost.breaks("A should have begun a life above 3, not %d", life)
+	}
+}
+
+// logPutBack: A's disk is put back to before its vote. B has heard of it.
+func logPutBack(s *stage) {
+	s.tell(acceptorB, s.tick(acceptorA)) // an early word, which says less
+	early := len(s.disks[0].records)
+	s.tell(acceptorA, s.accept(first, 1, "value"))
+	s.acceptors[0].revived = 0
+	told := s.tick(acceptorA)
+	s.tell(acceptorB, told)
+	s.disks[0].records = s.disks[0].records[:early]
+	s.start(acceptorA)
+	var out Output // nobody judges what it says before it has heard
+	s.acceptors[0].Tick(0, &out)
+	s.tell(acceptorA, s.tell(acceptorB, out.Messages))
+	if !s.acceptors[0].Recovering() {
+		s.ghost.breaks("A remembers less than it has said, and has not noticed")
+	}
+	s.recover(acceptorA, acceptorB, acceptorC)
+	s.tell(acceptorA, s.tell(acceptorB, told)) // late words alarm nobody
+	if s.acceptors[0].Recovering() {
+		s.ghost.breaks("progress: A has not recovered")
 	}
 }
 

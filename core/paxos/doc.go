@@ -26,8 +26,8 @@
 //	   |                 |<---------------------------------------------|
 //	   |                 |
 //	   |   Canvass, CanvassReply, HeartbeatReply, Forward between proposers; Nack, BelowFloor and Refusing from
-//	   |   acceptors; Checkpoint from the own learner; RecoverQuery, RecoverInfo, Recover, RecoverState, Recovering
-//	   |   and Revived between acceptors
+//	   |   acceptors; Checkpoint from the own learner; RecoverQuery, RecoverInfo, Recover, RecoverState, Recovering,
+//	   |   Revived and Remembered between acceptors
 //
 // Where to read: ballot.go and message.go for the words; acceptor.go, proposer.go, learner.go and read.go for safety,
 // with the sentences of the paper they rest on; election.go and catchup.go for liveness, which may be wrong without
@@ -40,6 +40,7 @@
 //	vectors    taken over from normal acceptors, recorded before any later answer    helping.go onRevived, raiseLives
 //	           the own incarnation is raised by no message; who hears of a later     helping.go onRevived
 //	           life of itself is an older one, and recovers
+//	           who remembers less of its life than others heard it say recovers      helping.go onRemembered
 //	answers    a Promise and a vote carry the whole vector, read after what they     acceptor.go promises, Settle
 //	           promise was noted, and leave after its sync                           core/agent Deliver
 //	           Accepted only as the answer to Accept, never below the promise,       acceptor.go onAccept

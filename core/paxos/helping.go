@@ -1,6 +1,10 @@
 package paxos
 
-import "synod/core/mutant"
+import (
+	"fmt"
+
+	"synod/core/mutant"
+)
 
 // What a normal acceptor does for others that have lost their memory, and how it
 // finds out that it is itself a life that has been replaced.
@@ -16,7 +20,45 @@ func (a *Acceptor) tellRevived(to ReplicaID, out *Output) {
 			return
 		}
 	}
-	a.toAcceptor(to, &Revived{Vector: a.vector}, out)
+	a.toAcceptor(to, &Revived{Vector: a.vector, Promised: a.promised, Highest: a.highest}, out)
+}
+
+// memoryOf is what another acceptor has said that it remembers, in its latest life.
+type memoryOf struct {
+	life     Incarnation
+	promised Ballot
+	highest  Slot
+}
+
+// compareMemory keeps the most that another acceptor has said of itself in a life,
+// and reminds one that says less: its log may have been put back, by a backup of its
+// disk. Best effort: what nobody has heard, or everybody has forgotten in a restart,
+// cannot be found out.
+func (a *Acceptor) compareMemory(from ReplicaID, m *Revived, out *Output) {
+	known, life := &a.memories[from-1], m.Vector.Of(from)
+	switch {
+	case life < known.life:
+		return
+	case life > known.life:
+		*known = memoryOf{life: life}
+	}
+	if m.Promised.Less(known.promised) || m.Highest < known.highest {
+		a.toAcceptor(from, &Remembered{life, known.promised, known.highest}, out)
+	}
+	if known.promised.Less(m.Promised) {
+		known.promised = m.Promised
+	}
+	known.highest = max(known.highest, m.Highest)
+}
+
+// onRemembered: both only grow in a life, so whoever finds less in its memory has
+// lost a part of it, however old the message is.
+func (a *Acceptor) onRemembered(e *Envelope, m *Remembered, out *Output) {
+	less := a.promised.Less(m.Promised) || a.highest < m.Highest
+	if e.From.Replica != a.cfg.Self && m.Incarnation == a.cfg.Incarnation && less {
+		a.lose(fmt.Sprintf("%s remembers more of this life than this log: it was put back to an earlier state",
+			e.From.Replica), out)
+	}
 }
 
 // onRevived takes over what another acceptor knows about lives. Its record is
@@ -42,6 +84,7 @@ func (a *Acceptor) onRevived(e *Envelope, m *Revived, out *Output) {
 		return
 	}
 	a.raiseLives(&m.Vector, out)
+	a.compareMemory(from, m, out)
 }
 
 // incarnationsAheadMax bounds how much later than the known one a life may be, so

@@ -93,6 +93,7 @@ const (
 	KindRecovering     Kind = 28
 	KindRevived        Kind = 29
 	KindSnapshotReady  Kind = 30
+	KindRemembered     Kind = 31
 )
 
 var kindNames = [...]string{
@@ -107,6 +108,7 @@ var kindNames = [...]string{
 	KindBelowFloor: "BelowFloor", KindRecoverQuery: "RecoverQuery", KindRecoverInfo: "RecoverInfo",
 	KindRecover: "Recover", KindRecoverState: "RecoverState", KindRecovering: "Recovering",
 	KindRevived: "Revived", KindSnapshotReady: "SnapshotReady",
+	KindRemembered: "Remembered",
 }
 
 func (k Kind) String() string {
@@ -303,9 +305,22 @@ type (
 	// about to earn its vote back. It counts nowhere, not for reads either.
 	Recovering struct{ Nonce Nonce }
 
-	// Revived tells the other acceptors in which life the sender is and which
-	// lives of the others it knows.
-	Revived struct{ Vector Vector }
+	// Revived tells the other acceptors in which life the sender is, which lives
+	// of the others it knows, and how much it remembers: its promise and the
+	// highest slot it holds.
+	Revived struct {
+		Vector   Vector
+		Promised Ballot
+		Highest  Slot
+	}
+
+	// Remembered tells an acceptor what it has said of itself in a life. If it
+	// remembers less, its log was put back to an earlier state.
+	Remembered struct {
+		Incarnation Incarnation
+		Promised    Ballot
+		Highest     Slot
+	}
 
 	// SnapshotReady tells the learner that a copy of another replica's state at
 	// Slot is here and durable, to be installed at its word (see
@@ -365,3 +380,4 @@ func (*RecoverState) Kind() Kind   { return KindRecoverState }
 func (*Recovering) Kind() Kind     { return KindRecovering }
 func (*Revived) Kind() Kind        { return KindRevived }
 func (*SnapshotReady) Kind() Kind  { return KindSnapshotReady }
+func (*Remembered) Kind() Kind     { return KindRemembered }

@@ -154,6 +154,10 @@ func (h *host) tell() {
 			h.cluster.faults.newLeader(h.replica)
 		case paxos.EventResigned, paxos.EventFollowing:
 			h.leads = false
+		case paxos.EventLost:
+			if !h.cluster.faults.lost.has(h.replica.id) && !h.replica.excused() {
+				h.cluster.fail("start", "%s lost its state without a cause from outside: %s", h.address, note.Reason)
+			}
 		case paxos.EventNormal:
 			h.replica.latest = max(h.replica.latest, note.Incarnation)
 			if !slices.Contains(h.replica.wholeLives, note.Incarnation) {

@@ -265,7 +265,9 @@ func describeRecovery(message paxos.Message) string {
 	case *paxos.Recovering:
 		return fmt.Sprintf("attempt %d", m.Nonce.Attempt)
 	case *paxos.Revived:
-		return fmt.Sprintf("lives %v", m.Vector)
+		return fmt.Sprintf("lives %v promised %s highest %d", m.Vector, m.Promised, m.Highest)
+	case *paxos.Remembered:
+		return fmt.Sprintf("incarnation %d promised %s highest %d", m.Incarnation, m.Promised, m.Highest)
 	case *paxos.SnapshotReady:
 		return fmt.Sprintf("slot %d", m.Slot)
 	}

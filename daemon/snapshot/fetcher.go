@@ -148,7 +148,8 @@ func (f *Fetcher) run() {
 // fetch takes one copy from one replica, or gives up.
 func (f *Fetcher) fetch(want paxos.Snapshot) {
 	begin := time.Now()
-	f.options.Logger.Info("fetching a copy of another replica's state", "from", want.From, "at_least", uint64(want.AtLeast))
+	f.options.Logger.Info("fetching a copy of another replica's state", "from", want.From,
+		"at_least", uint64(want.AtLeast))
 	t := &transfer{fetcher: f, want: want}
 	err := t.take()
 	if err != nil {

@@ -16,6 +16,9 @@ import (
 const (
 	// freshFor: a copy so young is given to whoever begins.
 	freshFor = 5 * time.Second
+	// makePause is the least time between two copies: who asks for more than this
+	// replica has yet must not make it copy without end.
+	makePause = 2 * time.Second
 	// idleAfter is how long a copy is kept for which nobody asks.
 	idleAfter = time.Minute
 	// copiesMax bounds the copies at one time: one that is being taken, and one
@@ -28,6 +31,8 @@ type ServerOptions struct {
 	// Make makes a copy of the state as it is now. It may take long.
 	Make   func() (kv.Copy, error)
 	Logger *slog.Logger
+	// Pause is the least time from one copy to the next; 0 is the product's.
+	Pause time.Duration
 	// First is the number of the first copy, random, so that no asker takes one for
 	// that of an earlier process.
 	First uint64
@@ -43,7 +48,8 @@ type Server struct {
 	next   uint64
 	copies []*given // oldest first
 	making bool
-	failed error // of the last Make, nil after a success
+	made   time.Time // the end of the last Make
+	failed error     // of the last Make, nil after a success
 	closed bool
 	idle   *time.Timer
 }
@@ -59,6 +65,9 @@ type given struct {
 
 // NewServer makes a server without copies.
 func NewServer(options ServerOptions) *Server {
+	if options.Pause == 0 {
+		options.Pause = makePause
+	}
 	s := &Server{options: options, next: max(options.First, 1)}
 	s.idle = time.AfterFunc(idleAfter, s.tidy)
 	return s
@@ -170,7 +179,7 @@ func (g *given) read(offset int64) ([]byte, error) {
 
 // make makes a copy in the background, one at a time.
 func (s *Server) make(asker paxos.ReplicaID) {
-	if s.making || s.closed {
+	if s.making || s.closed || time.Since(s.made) < s.options.Pause {
 		return
 	}
 	s.making = true
@@ -179,7 +188,7 @@ func (s *Server) make(asker paxos.ReplicaID) {
 		made, err := s.options.Make()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.making, s.failed = false, err
+		s.making, s.failed, s.made = false, err, time.Now()
 		if err != nil {
 			s.options.Logger.Warn("no copy of the applied state can be made", "for", asker, "error", err)
 			return

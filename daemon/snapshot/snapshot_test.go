@@ -104,7 +104,8 @@ func newPair(t *testing.T, patience time.Duration) *pair {
 // serve adds a server for a store; the numbers of its copies begin with first.
 func (p *pair) serve(replica paxos.ReplicaID, first uint64, store *memstore.Store) {
 	s := NewServer(ServerOptions{
-		Make: func() (kv.Copy, error) { return store.Copy() }, Logger: slog.New(slog.DiscardHandler), First: first,
+		Make: func() (kv.Copy, error) { return store.Copy() }, Logger: slog.New(slog.DiscardHandler),
+		Pause: time.Nanosecond, First: first,
 	})
 	p.t.Cleanup(s.Close)
 	p.mu.Lock()
@@ -256,7 +257,7 @@ func TestServerThatCannot(t *testing.T) {
 			}
 			return store.Copy()
 		},
-		Logger: slog.New(slog.DiscardHandler), First: 7,
+		Logger: slog.New(slog.DiscardHandler), Pause: time.Nanosecond, First: 7,
 	})
 	defer s.Close()
 	until := func(what string, reached func(protocol.SnapshotChunk) bool) {
@@ -289,7 +290,7 @@ func TestServerSharesAndLimitsCopies(t *testing.T) {
 			made.Add(1)
 			return counted{c, &living}, err
 		},
-		Logger: slog.New(slog.DiscardHandler), First: 1,
+		Logger: slog.New(slog.DiscardHandler), Pause: time.Nanosecond, First: 1,
 	})
 	for range 50 {
 		s.Answer(1, protocol.SnapshotAsk{AtLeast: 5})
