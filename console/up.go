@@ -58,7 +58,7 @@ func (p *program) upCommand() *cobra.Command {
 	set.AddFlagSet(p.lookFlags())
 	set.StringVar(&f.daemon, "synodd", "", "the replica's program (default: beside this one, or in PATH)")
 	set.StringVarP(&f.file, "file", "f", "", "run the commands of this file, then stop; - is standard input")
-	set.StringVar(&f.scenario, "scenario", "", "run this shipped scenario, then stop; `synod scenario` lists them")
+	set.StringVar(&f.scenario, "scenario", "", "run the shipped scenario of this name, then stop; the command scenario lists them")
 	set.BoolVar(&f.demo, "demo", false, "run the batch that comes with the program, then stop")
 	set.BoolVar(&f.headless, "headless", false, "stay until SIGINT or SIGTERM, without a screen")
 	set.IntVar(&f.portsFrom, "ports-from", 0, "replica N serves clients at this port + N, peers at this port + 10 + N")
