@@ -75,11 +75,11 @@ func (c *Client) choose(call *call, last int, failed uint8) int {
 	}
 	if last < 0 {
 		if c.settings.preferred != "" {
-			if at := c.find(c.settings.preferred); !c.links[at].failing() {
+			if at := c.find(c.settings.preferred); !c.links[at].failing() && !c.links[at].isAvoided() {
 				return at
 			}
 		}
-		if at := int(c.sticky.Load()); !c.links[at].failing() {
+		if at := int(c.sticky.Load()); !c.links[at].failing() && !c.links[at].isAvoided() {
 			return at
 		}
 	}
@@ -89,6 +89,9 @@ func (c *Client) choose(call *call, last int, failed uint8) int {
 		at := (i + offset) % len(c.links)
 		score := 0
 		if failed&(1<<at) == 0 {
+			score += 8
+		}
+		if !c.links[at].isAvoided() {
 			score += 4
 		}
 		if c.links[at].connected() != nil {
@@ -190,6 +193,9 @@ func (c *Client) judge(call *call) *failure {
 	f := &failure{code: e.Code, retry: e.Retry, text: e.Text, cause: e}
 	if e.MayHaveRun() {
 		call.handed = true
+	}
+	if e.Code == protocol.CodeUnavailable && e.Retry == protocol.RetryElsewhere {
+		call.link.avoid()
 	}
 	if e.Code == protocol.CodeSessionExpired && call.updates() {
 		call.handed = c.lanes.expired(call) != session.NotSent

@@ -234,6 +234,30 @@ func TestRefusals(t *testing.T) {
 	}, client.WithReplica("r1"))
 }
 
+// TestHalfDeadReplicaIsLeftAlone: the preferred replica is connected and cannot
+// serve. Its retries do not use up what a client may spend on them, and it is
+// preferred again when it serves.
+func TestHalfDeadReplicaIsLeftAlone(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, cluster *clienttest.Cluster, c *client.Client) {
+		one := cluster.Replica("r1")
+		one.Refuse(protocol.CodeUnavailable, "the learner is down")
+		attempts := 0
+		const calls = 2000
+		for range calls {
+			attempts += mustPut(t, c, "k", "v").Attempts
+			time.Sleep(time.Millisecond) // of the bubble
+		}
+		if attempts > calls+20 {
+			t.Errorf("%d attempts for %d calls", attempts, calls)
+		}
+		one.Treat(nil)
+		time.Sleep(time.Second)
+		if info := mustPut(t, c, "k", "v"); info.Replica != "r1" {
+			t.Errorf("%s answered, though r1 serves again", info.Replica)
+		}
+	}, client.WithReplica("r1"))
+}
+
 // TestOneThatIsAloneSaysMoreThanTheClock: what a replica says about its majority is
 // told, though others keep silent afterwards; and it is asked to say so in time.
 func TestOneThatIsAloneSaysMoreThanTheClock(t *testing.T) {

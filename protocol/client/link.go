@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"synod/core/paxos"
@@ -24,6 +25,9 @@ type link struct {
 	client   *Client
 	endpoint Endpoint
 	wanted   chan struct{} // a call wants a connection now
+	// avoided is until when calls that may go anywhere go elsewhere, in nanoseconds
+	// since 1970: the replica is connected, but has just said that it cannot serve.
+	avoided atomic.Int64
 
 	mu      sync.Mutex
 	started bool
@@ -36,6 +40,15 @@ type link struct {
 func newLink(c *Client, endpoint Endpoint) *link {
 	return &link{client: c, endpoint: endpoint, wanted: make(chan struct{}, 1), changed: make(chan struct{})}
 }
+
+// avoidTime is how long a replica that cannot serve is left alone by calls that
+// have a choice. Without it a client whose preferred replica is half dead would
+// spend a retry on every call, and soon have none left.
+const avoidTime = 500 * time.Millisecond
+
+func (l *link) avoid() { l.avoided.Store(time.Now().Add(avoidTime).UnixNano()) }
+
+func (l *link) isAvoided() bool { return l.avoided.Load() > time.Now().UnixNano() }
 
 // connected gives the connection if there is one that takes requests.
 func (l *link) connected() *connection {
