@@ -143,7 +143,7 @@ func (s *sink) Install(slot paxos.Slot) error {
 	if machine.Applied() != uint64(slot) {
 		return fmt.Errorf("the applied state is at slot %d, not at %d", machine.Applied(), slot)
 	}
-	s.daemon.logger.Info("snapshot installed", "role", "learner", "slot", uint64(slot),
+	s.daemon.logger.Debug("the store was replaced by a copy", "role", "learner", "slot", uint64(slot),
 		"took_ms", time.Since(begin).Milliseconds())
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,4 +139,28 @@ func TestTheLogStaysFlat(t *testing.T) {
 	c.WaitLeader(Patience)
 	t.Logf("all killed and started: a leader after %v", time.Since(begin).Round(time.Millisecond))
 	serveTogether(t, c, "r1")
+}
+
+// TestALaggardGetsASnapshotUnderLoad: a replica is away while the others write and cut their logs. It comes back while
+// the load goes on, takes a snapshot, and catches up; it does not run after the others for ever.
+func TestALaggardGetsASnapshotUnderLoad(t *testing.T) {
+	long(t)
+	c := NewCluster(t, Options{Keep: "1MiB"})
+	c.Kill(victim)
+	pour(t, c, pick(2_000, 5_000, 200_000), 100, 4<<10)
+	load := c.StartLoad(LoadOptions{Clients: 16})
+	load.AwaitWrites(200)
+	begin := time.Now()
+	behind := len(c.Output(victim))
+	c.Start(victim)
+	here := c.WaitOutput(victim, behind, "copy of another replica's state is here")
+	c.WaitOutput(victim, behind, "snapshot installed")
+	c.WaitCaughtUp(victim, Patience)
+	t.Logf("caught up %v after its start, under load: %s", time.Since(begin).Round(time.Millisecond),
+		strings.TrimSpace(here))
+	serveTogether(t, c, victim)
+	h := load.Stop()
+	h.Before++
+	c.WaitEqual(Patience)
+	judge(t, c, h)
 }
