@@ -38,6 +38,8 @@ type Options struct {
 	// History takes the operations as lines of JSON; nil keeps none. HistoryName is what it is called.
 	History     io.Writer
 	HistoryName string
+	// Close is called when all is over, before Done is closed: connections and files end there. It may be nil.
+	Close func() error
 	// Go starts a goroutine; nil: the plain way.
 	Go func(func())
 }
@@ -168,6 +170,12 @@ func (e *Engine) run() {
 	}
 	e.clients.Wait()
 	e.finish()
+	if e.options.Close == nil {
+		return
+	}
+	if err := e.options.Close(); err != nil {
+		e.complain(err)
+	}
 }
 
 func (e *Engine) over(at time.Time) bool {

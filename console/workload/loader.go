@@ -69,17 +69,12 @@ func (l *Loader) Start(profile Profile) error {
 	if file != nil {
 		options.History, options.HistoryName = file, file.Name()
 	}
+	options.Close = func() error { return errors.Join(connections.Close(), closeFile(file)) }
 	engine, err := Start(l.ctx, profile, options)
 	if err != nil {
 		return errors.Join(err, connections.Close(), closeFile(file))
 	}
 	l.engine = engine
-	l.start(func() {
-		<-engine.Done()
-		if err := errors.Join(connections.Close(), closeFile(file)); err != nil {
-			engine.complain(err)
-		}
-	})
 	return nil
 }
 
